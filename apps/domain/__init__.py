@@ -1,0 +1,1 @@
+"""The trade's nouns and rules, in the standard library alone."""

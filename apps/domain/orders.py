@@ -1,0 +1,102 @@
+"""What an order is and the moves its life allows."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+
+class OrderSide(StrEnum):
+    """Buy or sell the base asset."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class OrderType(StrEnum):
+    """How the price is found."""
+
+    MARKET = "market"
+    LIMIT = "limit"
+
+
+class OrderSource(StrEnum):
+    """Who wanted the order."""
+
+    MANUAL = "manual"
+    STRATEGY = "strategy"
+    WEBHOOK = "webhook"
+    PROTECTION = "protection"
+    EXTERNAL = "external"
+
+
+class OrderPurpose(StrEnum):
+    """What the order does to its position."""
+
+    ENTRY = "entry"
+    EXIT = "exit"
+
+
+class OrderStatus(StrEnum):
+    """Where an order is; denied is our gate's no, rejected is the exchange's."""
+
+    CREATED = "created"
+    DENIED = "denied"
+    SUBMITTED = "submitted"
+    UNKNOWN = "unknown"
+    OPEN = "open"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Nothing more is expected of an order in this status."""
+        return self in TERMINAL_STATUSES
+
+
+_S = OrderStatus
+TERMINAL_STATUSES = frozenset({_S.DENIED, _S.FILLED, _S.CANCELLED, _S.REJECTED, _S.EXPIRED})
+#: Statuses in which the order rests, may rest or is about to be sent: it claims money and blocks a second entry.
+LIVE_STATUSES = frozenset(set(OrderStatus) - TERMINAL_STATUSES)
+_ANSWERS = frozenset(
+    {_S.OPEN, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELLED, _S.REJECTED, _S.EXPIRED}
+)
+NEXT_STATUSES: dict[OrderStatus, frozenset[OrderStatus]] = {
+    _S.CREATED: frozenset({_S.SUBMITTED, _S.CANCELLED, _S.EXPIRED}),
+    _S.DENIED: frozenset(),
+    _S.SUBMITTED: _ANSWERS | {_S.UNKNOWN},
+    _S.UNKNOWN: _ANSWERS,
+    _S.OPEN: frozenset({_S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELLED, _S.EXPIRED, _S.REJECTED}),
+    _S.PARTIALLY_FILLED: frozenset({_S.FILLED, _S.CANCELLED, _S.EXPIRED}),
+    _S.FILLED: frozenset(),
+    # A fill can overtake our cancel, and the exchange tells the cancel first.
+    _S.CANCELLED: frozenset({_S.FILLED}),
+    _S.EXPIRED: frozenset({_S.FILLED}),
+    # "Never arrived" was concluded from absence; a trace that shows up later wins.
+    _S.REJECTED: frozenset({_S.OPEN, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELLED, _S.EXPIRED}),
+}
+
+
+class InvalidTransition(Exception):
+    """An order was asked to make a move that its status does not allow."""
+
+
+def check_transition(current: OrderStatus, target: OrderStatus) -> None:
+    """Raise InvalidTransition unless an order may go from `current` to `target`."""
+    if target not in NEXT_STATUSES[current]:
+        raise InvalidTransition(f"An order that is {current} can't become {target}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderIntent:
+    """What somebody wants done: base `quantity`, or for a market buy the `quote_amount` to spend."""
+
+    symbol: str
+    side: OrderSide
+    order_type: OrderType
+    purpose: OrderPurpose
+    quantity: Decimal | None = None
+    quote_amount: Decimal | None = None
+    price: Decimal | None = None
