@@ -12,7 +12,6 @@ class DenialCode(StrEnum):
     IN_FLIGHT = "in_flight"
     NO_POSITION = "no_position"
     POSITION_OPEN = "position_open"
-    UNKNOWN_SYMBOL = "unknown_symbol"
     MARKET_CLOSED = "market_closed"
     UNKNOWN_BALANCE = "unknown_balance"
     INSUFFICIENT_BALANCE = "insufficient_balance"
@@ -33,7 +32,6 @@ _WORDS: dict[DenialCode, str] = {
     _C.IN_FLIGHT: "An earlier order for this position is not settled yet. Wait for it.",
     _C.NO_POSITION: "There is no open position to close.",
     _C.POSITION_OPEN: "A position is open already. It has to be closed before a new entry.",
-    _C.UNKNOWN_SYMBOL: "The exchange does not list this symbol. Choose another one.",
     _C.MARKET_CLOSED: "The exchange has suspended trading in this symbol. Wait until it opens.",
     _C.UNKNOWN_BALANCE: "The balance has not been read yet. Test the broker's connection.",
     _C.INSUFFICIENT_BALANCE: "Not enough free balance. Deposit, or make the order smaller.",

@@ -1,0 +1,85 @@
+"""The one admin base for rows that belong to users."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+
+from apps.core.models import OwnedModel
+
+
+class OwnedAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types
+    """Lists, opens, changes, deletes and offers only what belongs to the user who asks, whoever he is.
+    Staff need no permission of Django's for their own rows."""
+
+    list_filter_submit = True
+    list_per_page = 50
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        """The user's own rows."""
+        return super().get_queryset(request).filter(owner=request.user)  # type: ignore[no-any-return]
+
+    def _is_own(self, request: HttpRequest, obj: Any) -> bool:
+        return bool(request.user.is_staff) and (obj is None or obj.owner_id == request.user.pk)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """All staff."""
+        return bool(request.user.is_staff)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """The owner."""
+        return self._is_own(request, obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """All staff: a new row is its maker's."""
+        return bool(request.user.is_staff)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """The owner."""
+        return self._is_own(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """The owner."""
+        return self._is_own(request, obj)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer only the user's own rows."""
+        if issubclass(db_field.related_model, OwnedModel):
+            kwargs["queryset"] = db_field.related_model.objects.for_user(request.user)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001  Django's signature
+        """A new row belongs to who made it."""
+        if not change:
+            obj.owner = request.user
+        super().save_model(request, obj, form, change)
+
+
+class FactAdmin(OwnedAdmin):
+    """Rows that the system writes and a person only reads."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+
+class OwnRelatedFilter(admin.RelatedFieldListFilter):
+    """A filter by a related row that offers only the user's own."""
+
+    def field_choices(
+        self, field: Any, request: HttpRequest, model_admin: Any
+    ) -> list[tuple[Any, str]]:
+        """The user's own rows of the related model."""
+        rows = field.related_model.objects.for_user(request.user)
+        return [(row.pk, str(row)) for row in rows]

@@ -1,0 +1,52 @@
+"""The one table of tasks: name, queue, how long a message stays worth running, and when beat sends it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+#: What must not wait for what. The last one takes whatever names no queue.
+QUEUES = ("orders", "webhooks", "strategies", "monitor", "market_data", "maintenance")
+
+
+class TaskName(StrEnum):
+    """`<queue>.<verb>_<noun>`: the queue is the part before the dot."""
+
+    SUBMIT_ORDER = "orders.submit_order"
+    EVALUATE_CANDLE = "strategies.evaluate_candle"
+    POLL_BROKERS = "monitor.poll_brokers"
+    POLL_BROKER = "monitor.poll_broker"
+    REFRESH_BALANCES = "monitor.refresh_balances"
+    TEST_CONNECTION = "monitor.test_connection"
+    SWEEP_ORDERS = "monitor.sweep_orders"
+    REFRESH_SYMBOLS = "market_data.refresh_symbols"
+    REFRESH_ALL_SYMBOLS = "market_data.refresh_all_symbols"
+    SWEEP_CANDLES = "market_data.sweep_candles"
+    CLEAR_SESSIONS = "maintenance.clear_sessions"
+
+    @property
+    def queue(self) -> str:
+        """The queue this task runs on."""
+        return self.value.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRule:
+    """After `expires` a message is dropped: its row is still there for the sweep."""
+
+    expires: timedelta
+    every: timedelta | None = None
+
+
+TASKS: dict[TaskName, TaskRule] = {
+    TaskName.SUBMIT_ORDER: TaskRule(expires=timedelta(seconds=60)),
+    TaskName.EVALUATE_CANDLE: TaskRule(expires=timedelta(seconds=60)),
+    TaskName.POLL_BROKERS: TaskRule(expires=timedelta(seconds=10), every=timedelta(seconds=10)),
+    TaskName.POLL_BROKER: TaskRule(expires=timedelta(seconds=10)),
+    TaskName.REFRESH_BALANCES: TaskRule(expires=timedelta(seconds=60)),
+    TaskName.TEST_CONNECTION: TaskRule(expires=timedelta(seconds=60)),
+    TaskName.SWEEP_ORDERS: TaskRule(expires=timedelta(seconds=5), every=timedelta(seconds=5)),
+    TaskName.REFRESH_SYMBOLS: TaskRule(expires=timedelta(minutes=10)),
+    TaskName.REFRESH_ALL_SYMBOLS: TaskRule(expires=timedelta(hours=1), every=timedelta(hours=1)),
+    TaskName.SWEEP_CANDLES: TaskRule(expires=timedelta(seconds=5), every=timedelta(seconds=5)),
+    TaskName.CLEAR_SESSIONS: TaskRule(expires=timedelta(days=1), every=timedelta(days=1)),
+}

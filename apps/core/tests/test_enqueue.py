@@ -1,0 +1,51 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+from apps.core.enqueue import enqueue_on_commit, send
+from apps.core.tasks import TaskName
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    """What Celery was asked to send."""
+    sent: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr(
+        "apps.core.enqueue.current_app.send_task", lambda name, **options: sent.append((name, options))
+    )
+    return sent
+
+
+def test_a_message_has_its_queue_and_expires(calls: list[tuple[str, dict[str, Any]]]) -> None:
+    assert send(TaskName.SUBMIT_ORDER, order_id=1)
+
+    assert calls == [
+        (
+            "orders.submit_order",
+            {"kwargs": {"order_id": 1}, "queue": "orders", "expires": 60.0, "retry": False},
+        )
+    ]
+
+
+@pytest.mark.django_db
+def test_nothing_is_sent_before_the_commit(
+    calls: list[tuple[str, dict[str, Any]]],
+    django_capture_on_commit_callbacks: Callable[..., Any],
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True), transaction.atomic():
+        enqueue_on_commit(TaskName.SUBMIT_ORDER, order_id=1)
+        assert calls == []
+
+    assert len(calls) == 1
+
+
+def test_a_broker_that_is_down_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_args: object, **_options: object) -> None:
+        raise OperationalError("no route")
+
+    monkeypatch.setattr("apps.core.enqueue.current_app.send_task", fail)
+
+    assert send(TaskName.SUBMIT_ORDER, order_id=1) is False

@@ -1,0 +1,46 @@
+"""Where the clients of an exchange in one environment connect to."""
+
+from typing import TypedDict
+
+from django.conf import settings
+
+from apps.domain.environments import Environment, Exchange
+
+_PAPER_MARKETS = {
+    "simulated": Environment.SIMULATED,
+    "replay": Environment.REPLAY,
+    "live": Environment.PAPER,
+}
+
+
+class NotRunning(Exception):
+    """The paper exchange runs another market than the one that was asked for."""
+
+
+class ClientOptions(TypedDict):
+    """What `create_client` needs besides the exchange and the credentials."""
+
+    base_url: str | None
+    testnet: bool
+
+
+def paper_environment() -> Environment:
+    """The environment of the paper exchange as it is started in this installation."""
+    return _PAPER_MARKETS[settings.PAPER_MARKET.partition(":")[0]]
+
+
+def is_reachable(environment: Environment) -> bool:
+    """Whether anything answers for this environment: of the paper ones, only the running one."""
+    return not environment.is_paper or environment is paper_environment()
+
+
+def client_options(exchange: Exchange, environment: Environment) -> ClientOptions:
+    """Raises NotRunning for a paper environment that this installation does not run now."""
+    if not is_reachable(environment):
+        raise NotRunning(
+            f"This needs the paper exchange with a {environment} market, and it runs with a "
+            f"{paper_environment()} one. Restart with --market {environment} to use it."
+        )
+    if environment.is_paper:
+        return {"base_url": settings.PAPER_EXCHANGE_URLS[exchange], "testnet": False}
+    return {"base_url": None, "testnet": environment is Environment.TESTNET}

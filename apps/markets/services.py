@@ -1,0 +1,158 @@
+"""Writing symbols, candles and the state of their producer."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from apps.core.enqueue import send
+from apps.core.tasks import TaskName
+from apps.core.venues import client_options
+from apps.domain.candles import Timeframe
+from apps.domain.environments import Environment, Exchange
+from apps.domain.markets import Market
+from apps.exchanges import ports
+from apps.exchanges.clients import create_client
+from apps.markets.models import Candle, HeartbeatStatus, Series, Symbol
+from apps.markets.selectors import (
+    find_default_symbol,
+    find_newest_candle,
+    list_symbol_names,
+)
+
+_RULES = ("base", "quote", "tick_size", "step_size", "min_quantity", "max_quantity", "min_notional")
+
+
+def refresh_symbols(*, exchange: Exchange, environment: Environment) -> int:
+    """Read all markets from the exchange and keep their rules; how many it lists."""
+    client = create_client(exchange, **client_options(exchange, environment))
+    return store_symbols(exchange=exchange, environment=environment, markets=client.get_markets())
+
+
+@transaction.atomic
+def store_symbols(
+    *, exchange: Exchange, environment: Environment, markets: Sequence[Market]
+) -> int:
+    """Keep the rules of `markets`; a symbol that the exchange no longer lists stops trading."""
+    rows = [
+        Symbol(
+            exchange=exchange,
+            environment=environment,
+            name=market.symbol,
+            is_trading=market.is_trading,
+            **{rule: getattr(market, rule) for rule in _RULES},
+        )
+        for market in markets
+    ]
+    Symbol.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["exchange", "environment", "name"],
+        update_fields=[*_RULES, "is_trading"],
+    )
+    Symbol.objects.filter(exchange=exchange, environment=environment).exclude(
+        name__in=[market.symbol for market in markets]
+    ).update(is_trading=False)
+    return len(rows)
+
+
+def follow(symbol: Symbol, timeframe: Timeframe) -> Series:
+    """The series of a symbol; the heartbeat fills it from now on."""
+    return Series.objects.get_or_create(symbol=symbol, timeframe=timeframe)[0]
+
+
+def follow_default(*, exchange: Exchange, environment: Environment) -> None:
+    """BTC/USDT is followed always; an exchange whose symbols we don't know yet is asked for them."""
+    if not list_symbol_names(exchange=exchange, environment=environment):
+        refresh_symbols(exchange=exchange, environment=environment)
+    follow(find_default_symbol(exchange, environment), Timeframe.M1)
+
+
+def store_candles(
+    *, series: Series, candles: Sequence[ports.Candle], received_at: datetime
+) -> list[datetime]:
+    """Keep the closed ones of `candles` and return the open times that are new. A candle that is stored
+    already stays as the strategies saw it, whatever the exchange says of it later."""
+    closed = {candle.opened_at: candle for candle in candles if candle.is_closed}
+    known = set(
+        Candle.objects.filter(series=series, opened_at__in=list(closed)).values_list(
+            "opened_at", flat=True
+        )
+    )
+    new = [candle for opened_at, candle in sorted(closed.items()) if opened_at not in known]
+    Candle.objects.bulk_create(
+        [_to_row(series, candle, received_at) for candle in new], ignore_conflicts=True
+    )
+    return [candle.opened_at for candle in new]
+
+
+def store_live_candle(
+    *, series_id: int, candle: ports.Candle, received_at: datetime
+) -> Candle | None:
+    """Keep a candle that just closed; None when it is stored already (another producer was faster)."""
+    row = Candle(
+        series_id=series_id,
+        opened_at=candle.opened_at,
+        open=candle.open,
+        high=candle.high,
+        low=candle.low,
+        close=candle.close,
+        volume=candle.volume,
+        received_at=received_at,
+    )
+    try:
+        row.save(force_insert=True)
+    except IntegrityError:
+        return None
+    return row
+
+
+def _to_row(series: Series, candle: ports.Candle, received_at: datetime) -> Candle:
+    return Candle(
+        series=series,
+        opened_at=candle.opened_at,
+        open=candle.open,
+        high=candle.high,
+        low=candle.low,
+        close=candle.close,
+        volume=candle.volume,
+        received_at=received_at,
+    )
+
+
+def dispatch_candle(*, candle_id: int, now: datetime) -> bool:
+    """Call the strategies that wait for this candle; False when the task broker is down, and then the
+    sweep does it while the candle is fresh."""
+    if not send(TaskName.EVALUATE_CANDLE, candle_id=candle_id):
+        return False
+    Candle.objects.filter(pk=candle_id).update(dispatched_at=now)
+    return True
+
+
+def sweep_candles(*, now: datetime) -> int:
+    """Dispatch the newest candle of every series that was stored but not dispatched, while it is no
+    older than one candle; how many were."""
+    dispatched = 0
+    for series in Series.objects.all():
+        newest = find_newest_candle(series.pk)
+        if newest is None or newest.dispatched_at or not is_fresh(newest, series, now):
+            continue
+        if newest.received_at <= now - timedelta(seconds=2):
+            dispatched += dispatch_candle(candle_id=newest.pk, now=now)
+    return dispatched
+
+
+def is_fresh(candle: Candle, series: Series, now: datetime) -> bool:
+    """Whether a strategy may still act on it: received less than one candle ago. The moment of receipt
+    counts, not the candle's own time, which a replayed market runs through at its own speed."""
+    return now - candle.received_at < Timeframe(series.timeframe).duration
+
+
+def record_heartbeat(
+    *, exchange: Exchange, environment: Environment, **state: Any
+) -> HeartbeatStatus:
+    """Keep how the producer is; the fields of HeartbeatStatus that are given."""
+    return HeartbeatStatus.objects.update_or_create(
+        exchange=exchange, environment=environment, defaults=state
+    )[0]

@@ -1,0 +1,54 @@
+"""The Celery app: queues, routes and what makes a worker safe."""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import beat_init, setup_logging, worker_process_init, worker_ready
+from kombu import Queue
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aristobot.settings")
+
+app = Celery("aristobot")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks(["workers"])
+
+
+@app.on_after_configure.connect
+def set_queues(sender: Celery, **_kwargs: Any) -> None:
+    """One queue per prefix of the task table; a task can't land in another."""
+    from apps.core.tasks import QUEUES, TASKS
+
+    sender.conf.task_queues = [Queue(name) for name in QUEUES]
+    sender.conf.task_default_queue = QUEUES[-1]
+    sender.conf.task_routes = {name.value: {"queue": name.queue} for name in TASKS}
+
+
+@setup_logging.connect
+def use_django_logging(**_kwargs: Any) -> None:
+    """Leave logging as Django set it up."""
+
+
+@worker_process_init.connect
+def keep_database_connection(**_kwargs: Any) -> None:
+    """A worker child keeps its connection between tasks; Django checks its health before each."""
+    from django.db import connections
+
+    for connection in connections.all():
+        connection.settings_dict["CONN_MAX_AGE"] = None
+
+
+@worker_ready.connect
+def worker_is_alive(sender: Any, **_kwargs: Any) -> None:
+    """Show this worker on the dashboard."""
+    from apps.core.health import announce
+
+    announce(f"worker {sender.hostname.split('@')[0]}")
+
+
+@beat_init.connect
+def beat_is_alive(**_kwargs: Any) -> None:
+    """Show the scheduler on the dashboard."""
+    from apps.core.health import announce
+
+    announce("beat")

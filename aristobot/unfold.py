@@ -1,0 +1,108 @@
+"""The admin's look: menu, theme, badges."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+
+def _is_administrator(request: HttpRequest) -> bool:
+    return bool(request.user.is_superuser)
+
+
+def _item(title: str, icon: str, view: str, **extra: Any) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse_lazy(view), **extra}
+
+
+def _asset(path: str) -> Any:
+    return lambda _request: static(f"aristobot/{path}")
+
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Aristobot",
+    "SITE_HEADER": "Aristobot",
+    "SITE_SUBHEADER": "Crypto spot trading",
+    "SITE_SYMBOL": "candlestick_chart",
+    "SITE_URL": None,
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": _asset("favicon.svg")},
+    ],
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "ENVIRONMENT": "apps.live.dashboard.environment_badge",
+    "DASHBOARD_CALLBACK": "apps.live.dashboard.add_dashboard",
+    "STYLES": [_asset("app.css")],
+    "SCRIPTS": [_asset("theme.js")],
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97% .02 220)",
+            "100": "oklch(94% .04 220)",
+            "200": "oklch(89% .07 220)",
+            "300": "oklch(84% .11 220)",
+            "400": "oklch(80% .14 220)",
+            "500": "oklch(72% .14 222)",
+            "600": "oklch(61% .13 225)",
+            "700": "oklch(51% .11 228)",
+            "800": "oklch(42% .09 230)",
+            "900": "oklch(35% .07 232)",
+            "950": "oklch(26% .05 235)",
+        }
+    },
+    "SIDEBAR": {
+        "show_search": True,
+        "navigation": [
+            {
+                "items": [
+                    _item("Dashboard", "dashboard", "admin:index"),
+                    _item("Heartbeat", "ecg_heart", "admin:markets_heartbeatstatus_changelist"),
+                    _item("Candles", "candlestick_chart", "admin:markets_candle_changelist"),
+                ]
+            },
+            {
+                "title": "Trading bot",
+                "separator": True,
+                "items": [
+                    _item("Activations", "smart_toy", "admin:bots_activation_changelist"),
+                    _item("Decisions", "psychology", "admin:bots_decision_changelist"),
+                    _item("Strategies", "code", "admin:strategies_strategy_changelist"),
+                ],
+            },
+            {
+                "title": "Trading",
+                "separator": True,
+                "items": [
+                    _item("Orders", "receipt_long", "admin:trading_order_changelist"),
+                    _item("Fills", "done_all", "admin:trading_fill_changelist"),
+                    _item(
+                        "Positions", "account_balance_wallet", "admin:trading_position_changelist"
+                    ),
+                ],
+            },
+            {
+                "title": "My account",
+                "separator": True,
+                "items": [_item("Brokers", "key", "admin:brokers_broker_changelist")],
+            },
+            {
+                "title": "System",
+                "separator": True,
+                "items": [
+                    _item("Task monitor", "monitoring", "tasks", permission=_is_administrator),
+                    _item(
+                        "Schedules",
+                        "schedule",
+                        "admin:django_celery_beat_periodictask_changelist",
+                        permission=_is_administrator,
+                    ),
+                    _item(
+                        "Users",
+                        "group",
+                        "admin:accounts_user_changelist",
+                        permission=_is_administrator,
+                    ),
+                ],
+            },
+        ],
+    },
+}

@@ -1,0 +1,18 @@
+"""URLs of the admin's server."""
+
+from django.contrib import admin
+from django.urls import include, path, re_path
+from django.views.generic import RedirectView
+
+from apps.core import health
+from apps.core.flower import FlowerProxy, TasksView
+
+urlpatterns = [
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    re_path(r"^flower/(?P<path>.*)$", FlowerProxy.as_view(), name="flower"),
+    path("admin/live/", include("apps.live.urls")),
+    path("admin/tasks/", TasksView.as_view(), name="tasks"),
+    path("admin/", admin.site.urls),
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+]
