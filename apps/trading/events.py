@@ -1,0 +1,22 @@
+"""The append-only history of an order."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from apps.core.traces import current_trace_id
+from apps.trading.models import Order, OrderEvent
+
+
+def record_event(
+    order: Order, *, at: datetime, message: str, raw: Mapping[str, Any] | None = None
+) -> OrderEvent:
+    """Write down what just happened to `order`, with the exchange's redacted answer if there is one."""
+    return OrderEvent.objects.create(
+        order=order,
+        at=at,
+        status=order.status,
+        message=message,
+        raw=dict(raw) if raw is not None else None,
+        trace_id=current_trace_id(),
+    )

@@ -1,0 +1,200 @@
+"""The order gate: the one door through which every wish to trade becomes an order, or a denial."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.db import transaction
+
+from apps.brokers.models import Automation, Broker
+from apps.brokers.selectors import find_free_balance
+from apps.core.enqueue import enqueue_on_commit
+from apps.core.tasks import TaskName
+from apps.domain.markets import floor_to
+from apps.domain.orders import OrderIntent, OrderPurpose, OrderSide, OrderSource, OrderStatus
+from apps.domain.risk import DenialCode
+from apps.domain.sizing import affordable_amount
+from apps.markets.models import Symbol
+from apps.trading.events import record_event
+from apps.trading.models import Book, Order, Position
+from apps.trading.selectors import claimed_quote, find_open_position, has_order_in_flight
+
+#: Share of a trade that the exchange may take; what it really took is read from the fills.
+FEE_RATE = Decimal("0.001")
+#: Exchanges take amounts of quote currency with eight decimals.
+QUOTE_STEP = Decimal("0.00000001")
+#: How long an order may wait to be sent.
+ORDER_LIFETIME = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """A wish to trade: what, why, on which price it was decided, and when it stops being worth it."""
+
+    intent: OrderIntent
+    source: OrderSource
+    dedup_key: str
+    reason: str
+    reference_price: Decimal
+    valid_until: datetime
+    stop_loss: Decimal | None = None
+    take_profit: Decimal | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Case:
+    """All that the rules look at, read once under the broker's lock."""
+
+    signal: Signal
+    broker: Broker
+    symbol: Symbol
+    position: Position | None
+    in_flight: bool
+    available: Decimal | None
+    now: datetime
+
+    @property
+    def is_exit(self) -> bool:
+        return self.signal.intent.purpose is OrderPurpose.EXIT
+
+
+@transaction.atomic
+def place(*, book: Book, signal: Signal, now: datetime) -> Order:
+    """The order that `signal` becomes: created and on its way, or denied with its code and words. The
+    same dedup key always gives the same order. No exchange is asked; holds the broker's row lock."""
+    broker = Broker.objects.select_for_update(no_key=True).get(pk=book.broker_id)
+    if earlier := Order.objects.filter(dedup_key=signal.dedup_key).first():
+        return earlier
+    case = _read_case(book=book, broker=broker, signal=signal, now=now)
+    quantity, quote_amount = _size(case)
+    denial = _find_denial(case, quantity=quantity, quote_amount=quote_amount)
+    order = Order.objects.create(
+        owner_id=book.owner_id,
+        book=book,
+        broker=broker,
+        symbol=case.symbol,
+        position=case.position if case.is_exit else None,
+        dedup_key=signal.dedup_key,
+        source=signal.source,
+        purpose=signal.intent.purpose,
+        side=signal.intent.side,
+        order_type=signal.intent.order_type,
+        quantity=quantity,
+        quote_amount=quote_amount,
+        price=signal.intent.price,
+        reference_price=signal.reference_price,
+        stop_loss=signal.stop_loss,
+        take_profit=signal.take_profit,
+        status=OrderStatus.DENIED if denial else OrderStatus.CREATED,
+        denial_code=denial or "",
+        reason=signal.reason,
+        valid_until=min(signal.valid_until, now + ORDER_LIFETIME),
+        terminal_at=now if denial else None,
+        is_settled=denial is not None,
+    )
+    record_event(order, at=now, message=denial.words if denial else signal.reason)
+    if denial is None:
+        enqueue_on_commit(TaskName.SUBMIT_ORDER, order_id=order.pk)
+    return order
+
+
+def _read_case(*, book: Book, broker: Broker, signal: Signal, now: datetime) -> _Case:
+    symbol = Symbol.objects.get(
+        exchange=broker.exchange, environment=broker.environment, name=signal.intent.symbol
+    )
+    return _Case(
+        signal=signal,
+        broker=broker,
+        symbol=symbol,
+        position=find_open_position(book_id=book.pk, symbol_id=symbol.pk),
+        in_flight=has_order_in_flight(book_id=book.pk, symbol_id=symbol.pk),
+        available=_available_quote(broker, symbol) if signal.intent.side is OrderSide.BUY else None,
+        now=now,
+    )
+
+
+def _available_quote(broker: Broker, symbol: Symbol) -> Decimal | None:
+    free = find_free_balance(broker.pk, symbol.quote)
+    if free is None or broker.balances_as_of is None:
+        return None
+    return free - claimed_quote(
+        broker_id=broker.pk, asset=symbol.quote, snapshot_at=broker.balances_as_of
+    )
+
+
+def _size(case: _Case) -> tuple[Decimal | None, Decimal | None]:
+    """Base quantity and quote amount to ask for. A strategy's amount is cut to what is affordable; an
+    exit never sells more than its position holds."""
+    intent, market = case.signal.intent, case.symbol.to_market()
+    if case.is_exit:
+        held = case.position.quantity if case.position else Decimal(0)
+        return market.round_quantity(min(intent.quantity or held, held)), None
+    amount = intent.quote_amount
+    if amount is None:
+        return market.round_quantity(intent.quantity or Decimal(0)), None
+    if case.available is not None and amount.is_finite():
+        amount = affordable_amount(wanted=amount, available=case.available, fee_rate=FEE_RATE)
+    return None, floor_to(amount, QUOTE_STEP) if amount.is_finite() else Decimal(0)
+
+
+def _find_denial(
+    case: _Case, *, quantity: Decimal | None, quote_amount: Decimal | None
+) -> DenialCode | None:
+    """The first rule that says no."""
+    if case.signal.valid_until <= case.now:
+        return DenialCode.STALE
+    if case.in_flight:
+        return DenialCode.IN_FLIGHT
+    if not case.symbol.is_trading:
+        return DenialCode.MARKET_CLOSED
+    size = quantity if quantity is not None else quote_amount
+    if case.is_exit:
+        return _find_exit_denial(case, size or Decimal(0))
+    return (
+        _find_switch_denial(case)
+        or _find_balance_denial(case)
+        or _find_size_denial(case, quantity=quantity, quote_amount=quote_amount)
+    )
+
+
+def _find_exit_denial(case: _Case, quantity: Decimal) -> DenialCode | None:
+    if case.position is None:
+        return DenialCode.NO_POSITION
+    if not case.symbol.to_market().is_sellable(quantity, case.signal.reference_price):
+        return DenialCode.BELOW_MINIMUM
+    return None
+
+
+def _find_switch_denial(case: _Case) -> DenialCode | None:
+    if not case.broker.is_active:
+        return DenialCode.BROKER_INACTIVE
+    needed = {
+        OrderSource.STRATEGY: Automation.STRATEGIES,
+        OrderSource.WEBHOOK: Automation.WEBHOOKS,
+    }.get(case.signal.source)
+    if needed and case.broker.automation != needed:
+        return DenialCode.AUTOMATION_OFF
+    return DenialCode.POSITION_OPEN if case.position else None
+
+
+def _find_balance_denial(case: _Case) -> DenialCode | None:
+    if case.available is None:
+        return DenialCode.UNKNOWN_BALANCE
+    return DenialCode.INSUFFICIENT_BALANCE if case.available <= 0 else None
+
+
+def _find_size_denial(
+    case: _Case, *, quantity: Decimal | None, quote_amount: Decimal | None
+) -> DenialCode | None:
+    """The entry has to be sellable again after the fee has come off, or it could never be closed."""
+    price = case.signal.reference_price
+    bought = quantity if quantity is not None else (quote_amount or Decimal(0)) / price
+    if bought <= 0:
+        return DenialCode.INVALID_SIZE
+    if case.available is not None and bought * price > case.available:
+        return DenialCode.INSUFFICIENT_BALANCE
+    market = case.symbol.to_market()
+    worst_price = price * (1 - (case.signal.stop_loss or Decimal(0)))
+    if not market.is_sellable(market.round_quantity(bought) * (1 - FEE_RATE), worst_price):
+        return DenialCode.BELOW_MINIMUM
+    return None

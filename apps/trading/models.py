@@ -1,0 +1,217 @@
+"""Orders, what happened to them, and what they made of the money."""
+
+import uuid
+from decimal import Decimal
+from enum import StrEnum
+
+from django.db import models
+from django.db.models import F, Q
+
+from apps.brokers.models import Broker
+from apps.core.fields import QuantityField
+from apps.core.models import OwnedModel
+from apps.domain.orders import (
+    LIVE_STATUSES,
+    OrderPurpose,
+    OrderSide,
+    OrderSource,
+    OrderStatus,
+    OrderType,
+)
+from apps.domain.positions import Holding
+from apps.domain.risk import DenialCode
+from apps.markets.models import Symbol
+
+
+def _choices(enum: type[StrEnum]) -> list[tuple[str, str]]:
+    return [(member.value, member.value.replace("_", " ")) for member in enum]
+
+
+# Sorted: the order of a set differs from process to process, and a constraint must not.
+_LIVE = sorted(LIVE_STATUSES)
+
+
+def new_client_order_id() -> str:
+    """32 hex characters, made once for one order and never used again."""
+    return uuid.uuid4().hex
+
+
+class Book(OwnedModel):
+    """Whose money within a broker: one for each activation, one for manual trading, and so on. Orders
+    and positions belong to a book, so that two strategies never sell each other's coins."""
+
+    class Kind(models.TextChoices):
+        ACTIVATION = "activation", "Strategy"
+        MANUAL = "manual", "Manual"
+
+    broker = models.ForeignKey(Broker, on_delete=models.PROTECT, related_name="books")
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    label = models.CharField(max_length=120)
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class Position(OwnedModel):
+    """One cycle of a book in a symbol, from the first buy to flat; derived from fills. What is left when
+    it closes is dust: too little for the exchange to take."""
+
+    book = models.ForeignKey(Book, on_delete=models.PROTECT, related_name="positions")
+    symbol = models.ForeignKey(Symbol, on_delete=models.PROTECT, related_name="positions")
+    quantity = QuantityField(default=Decimal(0))
+    cost = QuantityField(default=Decimal(0), help_text="What the quantity cost, fees included")
+    realized_pnl = QuantityField(default=Decimal(0))
+    stop_loss_price = QuantityField(null=True)
+    take_profit_price = QuantityField(null=True)
+    opened_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-opened_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["book", "symbol"],
+                condition=Q(closed_at__isnull=True),
+                name="position_open_once_per_book_and_symbol",
+            ),
+            models.CheckConstraint(condition=Q(quantity__gte=0), name="position_not_short"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.symbol} of {self.book}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the cycle goes on."""
+        return self.closed_at is None
+
+    def to_holding(self) -> Holding:
+        """The numbers as the domain knows them."""
+        return Holding(quantity=self.quantity, cost=self.cost, realized_pnl=self.realized_pnl)
+
+
+class Order(OwnedModel):
+    """Our record of one instruction; `client_order_id` is the name we share with the exchange."""
+
+    book = models.ForeignKey(Book, on_delete=models.PROTECT, related_name="orders")
+    broker = models.ForeignKey(Broker, on_delete=models.PROTECT, related_name="orders")
+    symbol = models.ForeignKey(Symbol, on_delete=models.PROTECT, related_name="orders")
+    position = models.ForeignKey(
+        Position, on_delete=models.PROTECT, null=True, related_name="orders"
+    )
+    client_order_id = models.CharField(max_length=32, unique=True, default=new_client_order_id)
+    exchange_order_id = models.CharField(max_length=64, default="", blank=True)
+    dedup_key = models.CharField(
+        max_length=120, unique=True, help_text="The one intent this order answers"
+    )
+    source = models.CharField(max_length=20, choices=_choices(OrderSource))
+    purpose = models.CharField(max_length=20, choices=_choices(OrderPurpose))
+    side = models.CharField(max_length=4, choices=_choices(OrderSide))
+    order_type = models.CharField(max_length=20, choices=_choices(OrderType))
+    quantity = QuantityField(null=True, help_text="Of the base asset")
+    quote_amount = QuantityField(null=True, help_text="Of the quote asset, for a market buy")
+    price = QuantityField(null=True, help_text="Of a limit order")
+    reference_price = QuantityField(help_text="The last price when it was decided")
+    stop_loss = QuantityField(null=True, help_text="Fraction below the entry price")
+    take_profit = QuantityField(null=True, help_text="Fraction above the entry price")
+    status = models.CharField(max_length=20, choices=_choices(OrderStatus))
+    exchange_status = models.CharField(max_length=40, default="", blank=True)
+    denial_code = models.CharField(
+        max_length=40, choices=_choices(DenialCode), default="", blank=True
+    )
+    reason = models.TextField(default="", blank=True, help_text="Why, in plain words")
+    filled_quantity = QuantityField(default=Decimal(0))
+    filled_quote = QuantityField(default=Decimal(0))
+    valid_until = models.DateTimeField(help_text="Not sent after this moment")
+    submitted_at = models.DateTimeField(null=True)
+    send_deadline = models.DateTimeField(null=True)
+    terminal_at = models.DateTimeField(null=True)
+    is_settled = models.BooleanField(
+        default=False, help_text="Terminal, and its fills add up to its executed quantity"
+    )
+    absences = models.PositiveSmallIntegerField(
+        default=0, help_text="Complete look-ups in a row that did not find it"
+    )
+    looked_up_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(fields=["broker"], condition=Q(is_settled=False), name="order_unsettled"),
+            models.Index(fields=["owner", "-created_at"], name="order_newest_of_owner"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["book", "symbol"],
+                condition=Q(purpose=OrderPurpose.ENTRY, status__in=_LIVE),
+                name="order_one_entry_in_flight",
+            ),
+            models.UniqueConstraint(
+                fields=["position"],
+                condition=Q(purpose=OrderPurpose.EXIT, status__in=_LIVE),
+                name="order_one_exit_in_flight",
+            ),
+            models.CheckConstraint(
+                condition=Q(quantity__isnull=True) | Q(filled_quantity__lte=F("quantity")),
+                name="order_not_overfilled",
+            ),
+            models.CheckConstraint(
+                condition=Q(quantity__isnull=False) | Q(quote_amount__isnull=False),
+                name="order_has_a_size",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.symbol} ({self.status.replace('_', ' ')})"
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """Quote paid or received per unit, None before the first fill."""
+        return self.filled_quote / self.filled_quantity if self.filled_quantity else None
+
+
+class OrderEvent(models.Model):
+    """One thing that happened to an order; written once, never changed."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="events")
+    at = models.DateTimeField()
+    status = models.CharField(max_length=20, choices=_choices(OrderStatus))
+    message = models.TextField()
+    raw = models.JSONField(null=True, help_text="The exchange's own answer, without secrets")
+    trace_id = models.CharField(max_length=64, default="", blank=True)
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.status}: {self.message}"
+
+
+class Fill(OwnedModel):
+    """One execution of part of an order, as the exchange told it."""
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="fills")
+    broker = models.ForeignKey(Broker, on_delete=models.PROTECT, related_name="fills")
+    symbol = models.ForeignKey(Symbol, on_delete=models.PROTECT, related_name="fills")
+    trade_id = models.CharField(max_length=64)
+    side = models.CharField(max_length=4, choices=_choices(OrderSide))
+    quantity = QuantityField()
+    price = QuantityField()
+    fee = QuantityField()
+    fee_asset = models.CharField(max_length=20)
+    is_maker = models.BooleanField()
+    executed_at = models.DateTimeField(help_text="By the exchange's clock")
+
+    class Meta:
+        ordering = ["-executed_at", "-pk"]
+        constraints = [
+            # An exchange may count its trades per symbol.
+            models.UniqueConstraint(
+                fields=["broker", "symbol", "trade_id"], name="fill_once_per_trade"
+            ),
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="fill_has_a_quantity"),
+            models.CheckConstraint(condition=Q(price__gt=0), name="fill_has_a_price"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.quantity} at {self.price}"

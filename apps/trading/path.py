@@ -1,0 +1,183 @@
+"""The order path: claim, send once, answer. What comes back unclear is settled by the monitor, and
+nothing is ever sent a second time."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from apps.brokers.services import connect
+from apps.core.enqueue import enqueue_on_commit
+from apps.core.tasks import TaskName
+from apps.core.venues import NotRunning
+from apps.domain.orders import (
+    NEXT_STATUSES,
+    OrderPurpose,
+    OrderSide,
+    OrderStatus,
+    OrderType,
+    check_transition,
+)
+from apps.exchanges import errors, ports
+from apps.trading.events import record_event
+from apps.trading.ledger import record_fills
+from apps.trading.models import Order
+
+logger = logging.getLogger(__name__)
+
+#: From the claim to the last moment at which the exchange may still take the order.
+SEND_WINDOW = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """Nobody can say yet whether the exchange took the order."""
+
+    message: str
+
+
+def submit_order(*, order_id: int) -> None:
+    """Carry an order from created to the exchange's answer. Whoever loses the claim returns, so any
+    number of deliveries of the same task send the order once."""
+    order = claim(order_id=order_id)
+    if order is None:
+        return
+    outcome = _send(order)
+    now = timezone.now()
+    match outcome:
+        case ports.OrderReport():
+            apply_report(order_id=order_id, report=outcome, now=now)
+        case errors.ExchangeError():
+            move(order_id=order_id, status=OrderStatus.REJECTED, message=str(outcome), now=now)
+        case Unclear():
+            move(order_id=order_id, status=OrderStatus.UNKNOWN, message=outcome.message, now=now)
+
+
+@transaction.atomic
+def claim(*, order_id: int) -> Order | None:
+    """Make a created order ours to send, in one UPDATE; None when another worker has it, when it is too
+    old, or when the broker has been switched off (exits pass the switch)."""
+    may_trade = Q(purpose=OrderPurpose.EXIT) | Q(broker__is_active=True)
+    claimed = Order.objects.filter(
+        may_trade, pk=order_id, status=OrderStatus.CREATED, valid_until__gt=Now()
+    ).update(status=OrderStatus.SUBMITTED, submitted_at=Now(), send_deadline=Now() + SEND_WINDOW)
+    if not claimed:
+        return None
+    order = Order.objects.select_related("broker", "symbol").get(pk=order_id)
+    assert order.submitted_at is not None  # noqa: S101  the claim has just set it
+    record_event(order, at=order.submitted_at, message="Claimed, about to be sent.")
+    return order
+
+
+def _send(order: Order) -> ports.OrderReport | errors.ExchangeError | Unclear:
+    """The one call that places an order. Definite answers come back as values; anything else is unclear."""
+    assert order.send_deadline is not None  # noqa: S101  only claimed orders get here
+    request = ports.OrderRequest(
+        symbol=order.symbol.name,
+        side=OrderSide(order.side),
+        order_type=OrderType(order.order_type),
+        client_order_id=order.client_order_id,
+        quantity=order.quantity,
+        quote_amount=order.quote_amount,
+        price=order.price,
+    )
+    try:
+        return connect(order.broker).place_order(request, deadline=order.send_deadline)
+    except errors.OutcomeUnknown as error:
+        logger.warning("order %s: outcome unknown: %s", order.client_order_id, error)
+        return Unclear(
+            f"No clear answer: {error} It is being looked up and will not be sent again."
+        )
+    except errors.ExchangeError as error:
+        return error
+    except NotRunning as error:
+        return errors.ExchangeUnavailable(str(error))
+
+
+@transaction.atomic
+def apply_report(*, order_id: int, report: ports.OrderReport, now: datetime) -> Order:
+    """Move our order to what the exchange reports. Repeating a report, or getting an older one late,
+    changes nothing. Locks the order's row."""
+    order = (
+        Order.objects.select_for_update(of=("self",))
+        .select_related("symbol", "broker")
+        .get(pk=order_id)
+    )
+    record_fills(order=order, fills=report.fills)
+    was_settled, before = order.is_settled, (order.status, order.filled_quantity)
+    if report.filled_quantity >= order.filled_quantity:
+        _take_over(order, report, now)
+    order.is_settled = _is_settled(order)
+    order.save()
+    if (order.status, order.filled_quantity) != before or order.is_settled != was_settled:
+        record_event(order, at=now, message=_describe(order), raw=report.raw)
+    if order.is_settled and not was_settled and order.filled_quantity:
+        enqueue_on_commit(TaskName.REFRESH_BALANCES, broker_id=order.broker_id)
+    return order
+
+
+def _take_over(order: Order, report: ports.OrderReport, now: datetime) -> None:
+    """Copy what the exchange says, unless the report is older than what we know."""
+    order.absences = 0
+    order.exchange_order_id = report.exchange_order_id
+    order.filled_quantity = report.filled_quantity
+    if report.filled_quote is not None:
+        order.filled_quote = report.filled_quote
+    if report.status in NEXT_STATUSES[OrderStatus(order.status)]:
+        order.exchange_status = report.exchange_status
+        _change_status(order, report.status, now)
+
+
+def _is_settled(order: Order) -> bool:
+    if not OrderStatus(order.status).is_terminal:
+        return False
+    return sum(fill.quantity for fill in order.fills.all()) >= order.filled_quantity
+
+
+def _change_status(order: Order, status: OrderStatus, now: datetime) -> None:
+    check_transition(OrderStatus(order.status), status)
+    order.status = status
+    order.terminal_at = now if status.is_terminal else None
+
+
+def _describe(order: Order) -> str:
+    if not order.filled_quantity:
+        return f"The exchange says {order.exchange_status or order.status}."
+    return (
+        f"Filled {order.filled_quantity.normalize():f} {order.symbol.base} "
+        f"at {order.average_price:.8g} {order.symbol.quote} on average."
+    )
+
+
+@transaction.atomic
+def move(
+    *,
+    order_id: int,
+    status: OrderStatus,
+    message: str,
+    now: datetime,
+    raw: Mapping[str, Any] | None = None,
+) -> bool:
+    """Change the status for a reason that carries no fills; False when the order has moved on already."""
+    order = Order.objects.select_for_update().get(pk=order_id)
+    current = OrderStatus(order.status)
+    if current in {status, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED} or current.is_terminal:
+        return False
+    _change_status(order, status, now)
+    order.is_settled = status.is_terminal
+    order.save(update_fields=["status", "terminal_at", "is_settled"])
+    record_event(order, at=now, message=message, raw=raw)
+    return True
+
+
+@transaction.atomic
+def record_absence(*, order_id: int, now: datetime) -> int:
+    """Count one complete look-up that did not find the order; how many in a row there are now."""
+    Order.objects.filter(pk=order_id).update(absences=F("absences") + 1, looked_up_at=now)
+    return Order.objects.values_list("absences", flat=True).get(pk=order_id)

@@ -1,0 +1,78 @@
+"""An exchange in memory that answers as it is told to."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from apps.domain.orders import OrderSide, OrderStatus
+from apps.exchanges import errors, ports
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def make_fill(quantity: str, price: str = "100", **values: object) -> ports.Fill:
+    defaults = {
+        "trade_id": "1",
+        "exchange_order_id": "7",
+        "symbol": "BTC/USDT",
+        "side": OrderSide.BUY,
+        "fee": Decimal(0),
+        "fee_asset": "BTC",
+        "is_maker": False,
+        "executed_at": NOW,
+    }
+    return ports.Fill(
+        quantity=Decimal(quantity), price=Decimal(price), **{**defaults, **values}
+    )
+
+
+def make_report(
+    status: OrderStatus = OrderStatus.FILLED, *fills: ports.Fill, **values: object
+) -> ports.OrderReport:
+    filled = sum((fill.quantity for fill in fills), Decimal(0))
+    defaults = {
+        "symbol": "BTC/USDT",
+        "client_order_id": "c",
+        "exchange_order_id": "7",
+        "exchange_status": status.value.upper(),
+        "side": OrderSide.BUY,
+        "order_type": None,
+        "quantity": filled or Decimal(1),
+        "filled_quantity": filled,
+        "filled_quote": sum((fill.quantity * fill.price for fill in fills), Decimal(0)),
+        "price": None,
+        "updated_at": NOW,
+        "fills": fills,
+        "raw": {"orderId": 7},
+    }
+    return ports.OrderReport(status=status, **{**defaults, **values})
+
+
+@dataclass
+class FakeExchange:
+    """Counts what is sent; `on_place` and `on_fetch` return a report or raise."""
+
+    on_place: Callable[[], ports.OrderReport] = lambda: make_report(OrderStatus.OPEN)
+    on_fetch: Callable[[], ports.OrderReport] = lambda: make_report(OrderStatus.OPEN)
+    fills: list[ports.Fill] = field(default_factory=list)
+    placed: list[ports.OrderRequest] = field(default_factory=list)
+    fetched: int = 0
+
+    def place_order(self, request: ports.OrderRequest, *, deadline: datetime) -> ports.OrderReport:
+        self.placed.append(request)
+        return self.on_place()
+
+    def fetch_order(self, symbol: str, client_order_id: str) -> ports.OrderReport:
+        self.fetched += 1
+        return self.on_fetch()
+
+    def fetch_fills(self, symbol: str, **_which: object) -> list[ports.Fill]:
+        return self.fills
+
+
+def failing(error: errors.ExchangeError) -> Callable[[], ports.OrderReport]:
+    def fail() -> ports.OrderReport:
+        raise error
+
+    return fail

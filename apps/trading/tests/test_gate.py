@@ -1,0 +1,193 @@
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from pytest_django import DjangoAssertNumQueries
+
+from apps.brokers.models import Balance, Broker
+from apps.domain.orders import OrderSide
+from apps.domain.risk import DenialCode
+from apps.markets.models import Symbol
+from apps.trading.gate import Signal, place
+from apps.trading.models import Book, Order, OrderEvent, Position
+
+MakeSignal = Callable[..., Signal]
+
+
+@pytest.fixture(autouse=True)
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """Messages that would go out."""
+    messages: list[dict[str, object]] = []
+    monkeypatch.setattr(
+        "apps.trading.gate.enqueue_on_commit", lambda task, **ids: messages.append({"task": task, **ids})
+    )
+    return messages
+
+
+def test_a_good_signal_becomes_an_order_on_its_way(
+    book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime, sent: list[dict[str, object]]
+) -> None:
+    order = place(book=book, signal=make_signal(), now=now)
+
+    assert (order.status, order.quote_amount, order.quantity) == ("created", 100, None)
+    assert len(order.client_order_id) == 32
+    assert [(message["task"], message["order_id"]) for message in sent] == [
+        ("orders.submit_order", order.pk)
+    ]
+
+
+def test_the_same_intent_is_one_order(
+    book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime, sent: list[dict[str, object]]
+) -> None:
+    first = place(book=book, signal=make_signal(), now=now)
+    second = place(book=book, signal=make_signal(), now=now)
+
+    assert first == second
+    assert len(sent) == 1
+
+
+def deny(book: Book, signal: Signal, now: datetime) -> str:
+    order = place(book=book, signal=signal, now=now)
+    assert order.status == "denied"
+    assert order.is_settled
+    assert OrderEvent.objects.get(order=order).message == DenialCode(order.denial_code).words
+    return order.denial_code
+
+
+def test_stale(book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime) -> None:
+    assert deny(book, make_signal(valid_until=now), now) == "stale"
+
+
+def test_broker_switched_off(
+    book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime
+) -> None:
+    Broker.objects.update(is_active=False)
+
+    assert deny(book, make_signal(), now) == "broker_inactive"
+
+
+def test_automation_off(book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime) -> None:
+    Broker.objects.update(automation="webhooks")
+
+    assert deny(book, make_signal(), now) == "automation_off"
+
+
+def test_one_order_at_a_time(
+    book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime
+) -> None:
+    place(book=book, signal=make_signal(key="first"), now=now)
+
+    assert deny(book, make_signal(key="second"), now) == "in_flight"
+
+
+def test_no_second_entry_into_an_open_position(
+    book: Book, position: Position, make_signal: MakeSignal, now: datetime
+) -> None:
+    assert deny(book, make_signal(), now) == "position_open"
+
+
+def test_nothing_to_sell(book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime) -> None:
+    assert deny(book, make_signal(side=OrderSide.SELL), now) == "no_position"
+
+
+def test_a_balance_that_was_never_read(
+    book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime
+) -> None:
+    Broker.objects.update(balances_as_of=None)
+
+    assert deny(book, make_signal(), now) == "unknown_balance"
+
+
+def test_no_money(book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime) -> None:
+    Balance.objects.all().delete()
+
+    assert deny(book, make_signal(), now) == "insufficient_balance"
+
+
+@pytest.mark.parametrize("amount", ["0", "-5", "NaN"])
+def test_sizes_that_are_none(
+    book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime, amount: str
+) -> None:
+    assert deny(book, make_signal(amount=amount), now) == "invalid_size"
+
+
+def test_an_entry_has_to_be_sellable_again_after_its_fee(
+    book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime
+) -> None:
+    assert deny(book, make_signal(amount="5"), now) == "below_minimum"
+
+
+def test_an_entry_has_to_be_sellable_at_its_stop_loss(
+    book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime
+) -> None:
+    signal = make_signal(amount="5.5", stop_loss=Decimal("0.2"))
+
+    assert deny(book, signal, now) == "below_minimum"
+
+
+def test_a_suspended_market(
+    book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime
+) -> None:
+    Symbol.objects.update(is_trading=False)
+
+    assert deny(book, make_signal(), now) == "market_closed"
+
+
+def test_a_strategy_is_cut_to_what_it_can_pay_with_the_fee(
+    book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime
+) -> None:
+    order = place(book=book, signal=make_signal(amount="5000"), now=now)
+
+    assert order.quote_amount == Decimal("999.00099900")
+
+
+def test_money_that_other_orders_claim_is_not_there_twice(
+    book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime
+) -> None:
+    other = Book.objects.create(owner=book.owner, broker=book.broker, kind="activation", label="2")
+    place(book=other, signal=make_signal(amount="900", key="first"), now=now)
+
+    order = place(book=book, signal=make_signal(amount="900", key="second"), now=now)
+
+    assert order.quote_amount == Decimal("99.90009990")
+
+
+def test_an_exit_passes_every_switch(
+    book: Book, position: Position, make_signal: MakeSignal, now: datetime
+) -> None:
+    Broker.objects.update(is_active=False, automation="off")
+
+    order = place(book=book, signal=make_signal(side=OrderSide.SELL), now=now)
+
+    assert (order.status, order.quantity, order.position) == ("created", 1, position)
+
+
+def test_an_exit_of_dust_is_denied(
+    book: Book, position: Position, make_signal: MakeSignal, now: datetime
+) -> None:
+    Position.objects.update(quantity=Decimal("0.01"))
+
+    assert deny(book, make_signal(side=OrderSide.SELL), now) == "below_minimum"
+
+
+def test_a_foreign_broker_row_is_never_touched(
+    book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime
+) -> None:
+    order = place(book=book, signal=make_signal(), now=now)
+
+    assert {order.owner_id, order.broker.owner_id} == {book.owner_id}
+
+
+def test_query_budget(
+    book: Book,
+    symbol: Symbol,
+    make_signal: MakeSignal,
+    now: datetime,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    # savepoint, lock, duplicate, symbol, position, in flight, balance, claims, order, event, release
+    with django_assert_max_num_queries(14):
+        place(book=book, signal=make_signal(), now=now)
+
+    assert Order.objects.count() == 1
