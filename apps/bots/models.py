@@ -1,0 +1,66 @@
+"""Strategies at work: what was switched on, and what it decided on every candle."""
+
+from django.db import models
+
+from apps.core.fields import QuantityField
+from apps.core.models import OwnedModel
+from apps.markets.models import Candle, Series
+from apps.strategies.models import StrategyVersion
+from apps.trading.models import Book, Order
+
+
+class Activation(OwnedModel):
+    """One version of a strategy, switched on for one series with the money of one book."""
+
+    version = models.ForeignKey(
+        StrategyVersion, on_delete=models.PROTECT, related_name="activations"
+    )
+    series = models.ForeignKey(Series, on_delete=models.PROTECT, related_name="activations")
+    book = models.OneToOneField(Book, on_delete=models.PROTECT, related_name="activation")
+    parameters = models.JSONField(default=dict, blank=True)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True, blank=True)
+    is_active = models.BooleanField(default=True)
+    error = models.TextField(default="", blank=True, help_text="Why it was paused")
+
+    class Meta:
+        ordering = ["-starts_at"]
+        indexes = [
+            models.Index(fields=["series"], condition=models.Q(is_active=True), name="waiting")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version.strategy} on {self.series}"
+
+
+class Decision(OwnedModel):
+    """What an activation made of one candle, always written, with its reason in plain words."""
+
+    class Action(models.TextChoices):
+        BUY = "buy", "Buy"
+        SELL = "sell", "Sell"
+        HOLD = "hold", "Hold"
+        WAIT = "wait", "Wait"
+        FAILED = "failed", "Failed"
+
+    activation = models.ForeignKey(Activation, on_delete=models.CASCADE, related_name="decisions")
+    candle = models.ForeignKey(Candle, on_delete=models.CASCADE, related_name="decisions")
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, null=True, related_name="decisions")
+    action = models.CharField(max_length=10, choices=Action.choices)
+    reason = models.TextField()
+    price = models.FloatField(help_text="The candle's close")
+    balance = QuantityField(null=True)
+    values = models.JSONField(default=dict, help_text="What the strategy looked at")
+    output = models.TextField(default="", blank=True, help_text="What it printed")
+    elapsed_ms = models.FloatField(null=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["activation", "candle"], name="decision_once_per_candle"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action}: {self.reason}"

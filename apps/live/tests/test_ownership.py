@@ -1,0 +1,186 @@
+"""Nobody sees another's rows: every admin address, walked as another user."""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import AbstractBaseUser
+from django.test import Client
+from django.urls import reverse
+
+from apps.accounts.models import User
+from apps.bots.models import Activation, Decision
+from apps.core.models import OwnedModel
+from apps.markets.models import Candle, Series
+from apps.strategies.models import Strategy, StrategyVersion
+from apps.trading.models import Book, Fill, Order, Position
+
+SECRET = "only-for-alice"
+OWNED = [model for model in admin.site._registry if issubclass(model, OwnedModel)]
+
+
+@pytest.fixture
+def rows(
+    book: Book, series: Series, add_candle: Callable[..., Candle], now: datetime
+) -> dict[type, OwnedModel]:
+    """One row of everything, all alice's."""
+    owner, symbol = book.owner, series.symbol
+    book.label = SECRET
+    book.save()
+    strategy = Strategy.objects.create(owner=owner, name=SECRET)
+    version = StrategyVersion.objects.create(
+        owner=owner, strategy=strategy, number=1, code=SECRET, code_hash="", class_name="A"
+    )
+    activation = Activation.objects.create(
+        owner=owner, version=version, series=series, book=book, starts_at=now
+    )
+    position = Position.objects.create(owner=owner, book=book, symbol=symbol, opened_at=now)
+    order = Order.objects.create(
+        owner=owner,
+        book=book,
+        broker=book.broker,
+        symbol=symbol,
+        dedup_key="k",
+        source="strategy",
+        purpose="entry",
+        side="buy",
+        order_type="market",
+        quantity=1,
+        reference_price=1,
+        status="filled",
+        reason=SECRET,
+        valid_until=now,
+    )
+    fill = Fill.objects.create(
+        owner=owner,
+        order=order,
+        broker=book.broker,
+        symbol=symbol,
+        trade_id=SECRET,
+        side="buy",
+        quantity=1,
+        price=1,
+        fee=Decimal(0),
+        fee_asset="BTC",
+        is_maker=False,
+        executed_at=now,
+    )
+    decision = Decision.objects.create(
+        owner=owner, activation=activation, candle=add_candle(), action="wait", reason=SECRET, price=1
+    )
+    made = (book.broker, strategy, version, activation, position, order, fill, decision)
+    return {type(row): row for row in made}
+
+
+def test_every_owned_model_is_walked(rows: dict[type, OwnedModel]) -> None:
+    assert set(OWNED) == set(rows)
+
+
+def url(model: type[OwnedModel], page: str, *args: object) -> str:
+    meta = model._meta
+    return reverse(f"admin:{meta.app_label}_{meta.model_name}_{page}", args=args)
+
+
+@pytest.mark.parametrize("model", OWNED)
+def test_the_owner_sees_his_rows(
+    client: Client, rows: dict[type, OwnedModel], model: type[OwnedModel]
+) -> None:
+    client.force_login(rows[model].owner)
+
+    assert client.get(url(model, "changelist")).status_code == 200
+    assert client.get(url(model, "change", rows[model].pk)).status_code == 200
+
+
+@pytest.mark.parametrize("is_superuser", [False, True])
+@pytest.mark.parametrize("model", OWNED)
+def test_nobody_else_does(
+    client: Client,
+    rows: dict[type, OwnedModel],
+    bob: User,
+    model: type[OwnedModel],
+    is_superuser: bool,  # noqa: FBT001
+) -> None:
+    bob.is_superuser = is_superuser
+    bob.save()
+    client.force_login(bob)
+
+    listed = client.get(url(model, "changelist"), {"all": 1})
+    assert listed.status_code == 200
+    assert SECRET not in listed.content.decode()
+    for page in ("change", "history", "delete"):
+        response = client.get(url(model, page, rows[model].pk))
+        assert response.status_code in {302, 403, 404}, page
+        assert SECRET not in response.content.decode()
+    deleted = client.post(url(model, "delete", rows[model].pk), {"post": "yes"})
+    assert deleted.status_code in {302, 403, 404}
+    assert model.objects.filter(pk=rows[model].pk).exists()
+
+
+def test_a_filter_by_a_foreign_broker_shows_nothing(
+    client: Client, rows: dict[type, OwnedModel], bob: User
+) -> None:
+    client.force_login(bob)
+
+    page = client.get(url(Order, "changelist"), {"broker__id__exact": rows[Order].broker_id})  # type: ignore[attr-defined]
+
+    assert SECRET not in page.content.decode()
+
+
+@pytest.mark.parametrize("path", ["switch", "test-connection"])
+def test_actions_on_foreign_rows_do_nothing(
+    client: Client, rows: dict[type, OwnedModel], bob: User, path: str
+) -> None:
+    model = {"switch": Activation}.get(path, type(rows[Order].broker))  # type: ignore[attr-defined]
+    client.force_login(bob)
+
+    client.post(f"{url(model, 'changelist')}{rows[model].pk}/{path}", {"_dialog": "1"})
+
+    rows[model].refresh_from_db()
+    assert getattr(rows[model], "is_active") is True  # noqa: B009  both models have it
+    assert getattr(rows[model], "connection_checked_at", None) is None
+
+
+def test_the_dashboard_and_its_chart_show_own_rows_only(
+    client: Client, rows: dict[type, OwnedModel], bob: User
+) -> None:
+    client.force_login(bob)
+
+    assert SECRET not in client.get(reverse("admin:index")).content.decode()
+    assert SECRET not in client.get(reverse("live:dashboard")).content.decode()
+    assert client.get(reverse("live:chart", args=[rows[Activation].pk])).status_code == 404
+
+
+def test_a_new_row_cannot_use_a_foreign_broker_or_version(
+    client: Client, rows: dict[type, OwnedModel], bob: User
+) -> None:
+    client.force_login(bob)
+    data = {
+        "version": rows[StrategyVersion].pk,
+        "broker": rows[Order].broker_id,  # type: ignore[attr-defined]
+        "symbol": "BTC/USDT",
+        "timeframe": "1m",
+        "parameters": "{}",
+    }
+
+    response = client.post(url(Activation, "add"), data)
+
+    assert response.status_code == 200
+    assert Activation.objects.count() == 1
+
+
+@pytest.mark.parametrize("name", ["admin:index", "live:dashboard"])
+def test_strangers_are_asked_to_log_in(client: Client, db: None, name: str) -> None:
+    response = client.get(reverse(name))
+
+    assert response.status_code == 302
+    assert "/login/" in response["Location"]
+
+
+@pytest.mark.parametrize("path", ["/flower/", "/admin/tasks/", "/admin/accounts/user/"])
+def test_what_is_for_administrators(client: Client, alice: AbstractBaseUser, path: str) -> None:
+    assert client.get(path).status_code == 302
+
+    client.force_login(alice)
+    assert client.get(path).status_code == 403

@@ -1,0 +1,26 @@
+"""Parts of pages that refresh themselves."""
+
+from django.contrib.admin.views.decorators import staff_member_required
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from apps.live.dashboard import read_dashboard
+from apps.live.selectors import find_chart_activation, read_chart
+
+
+@require_GET
+@staff_member_required
+def dashboard(request: HttpRequest) -> HttpResponse:
+    """The moving part of the dashboard, asked for every two seconds."""
+    return render(request, "live/dashboard.html", read_dashboard(request.user))
+
+
+@require_GET
+@staff_member_required
+def chart(request: HttpRequest, activation_id: int) -> JsonResponse:
+    """Candles and fills of one of the user's own activations."""
+    activation = find_chart_activation(request.user, activation_id)  # type: ignore[arg-type]  # staff
+    if activation is None:
+        raise Http404("You have no such activation.")
+    return JsonResponse(read_chart(activation))

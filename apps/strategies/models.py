@@ -1,0 +1,51 @@
+"""What users write."""
+
+from django.db import models
+
+from apps.core.models import OwnedModel
+
+
+class Strategy(OwnedModel):
+    """A strategy by name; its code is in its versions."""
+
+    name = models.CharField(max_length=100)
+    description = models.TextField(default="", blank=True)
+
+    class Meta:
+        verbose_name_plural = "strategies"
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner", "name"],
+                name="strategy_name_once_per_user",
+                violation_error_message="You have a strategy with this name already.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class StrategyVersion(OwnedModel):
+    """The code as it was saved once; never changed, so that what runs can be read later."""
+
+    strategy = models.ForeignKey(Strategy, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    code = models.TextField()
+    code_hash = models.CharField(max_length=64, help_text="SHA-256")
+    class_name = models.CharField(max_length=100)
+    parameters = models.JSONField(
+        default=dict, help_text="STRATEGY_PARAMS as the code declares them"
+    )
+    lookback = models.PositiveIntegerField(default=500, help_text="Candles it wants to see")
+
+    class Meta:
+        ordering = ["strategy", "-number"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["strategy", "number"], name="version_number_once_per_strategy"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.strategy} v{self.number}"

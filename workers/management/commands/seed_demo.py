@@ -1,0 +1,82 @@
+"""`manage.py seed_demo`: somebody to watch."""
+
+from typing import Any
+
+from apps.strategies.sandbox import SandboxUnavailable
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+from django.utils import timezone
+
+from apps.accounts.models import User
+from apps.accounts.selectors import find_user
+from apps.accounts.services import create_user
+from apps.bots.services import activate
+from apps.brokers.models import Broker
+from apps.brokers.selectors import list_brokers
+from apps.brokers.services import open_paper_broker
+from apps.core.venues import paper_environment
+from apps.domain.candles import Timeframe
+from apps.domain.environments import Exchange
+from apps.exchanges.errors import ExchangeError
+from apps.markets.models import Symbol
+from apps.markets.selectors import find_default_symbol
+from apps.markets.services import refresh_symbols
+from apps.strategies.models import Strategy, StrategyVersion
+from apps.strategies.services import add_sample
+
+USERNAME = "demo"
+
+
+class Command(BaseCommand):
+    """A demo user whose sample strategy trades on the paper exchange; run again, it adds what is missing
+    for the market that the paper exchange runs now, and touches nothing else."""
+
+    help = "Create the demo user: a paper broker and a sample strategy at work on it."
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        """Say what was made."""
+        try:
+            password = self._seed()
+        except (ExchangeError, SandboxUnavailable) as error:
+            raise CommandError(f"The demo could not be set up: {error}") from error
+        if password:
+            self.stdout.write(f"Demo user:     {USERNAME}    password: {password}")
+
+    @transaction.atomic
+    def _seed(self) -> str | None:
+        password = None
+        user = find_user(USERNAME)
+        if user is None:
+            user, password = create_user(username=USERNAME, is_administrator=False)
+        environment = paper_environment()
+        if not list_brokers(user).filter(environment=environment).exists():
+            refresh_symbols(exchange=Exchange.BINANCE, environment=environment)
+            broker = open_paper_broker(
+                owner=user,
+                name=f"Demo ({environment})",
+                exchange=Exchange.BINANCE,
+                environment=environment,
+            )
+            self._activate(user, broker, find_default_symbol(Exchange.BINANCE, environment))
+        return password
+
+    def _activate(self, user: User, broker: Broker, symbol: Symbol) -> None:
+        activate(
+            version=self._find_sample(user),
+            broker=broker,
+            symbol=symbol,
+            timeframe=Timeframe.M1,
+            parameters={},
+            now=timezone.now(),
+        )
+
+    def _find_sample(self, user: User) -> StrategyVersion:
+        sample = Strategy.objects.for_user(user).filter(name="EMA cross").first()
+        if sample and (version := sample.versions.first()):
+            return version
+        return add_sample(
+            owner=user,
+            name="ema_cross",
+            title="EMA cross",
+            description="Buys when the fast average crosses above the slow one, sells when it falls below.",
+        )

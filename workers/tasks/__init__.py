@@ -1,0 +1,5 @@
+"""The doors of the workers: one module per queue, one call of a service per task."""
+
+from workers.tasks import maintenance, market_data, monitor, orders, strategies
+
+__all__ = ["maintenance", "market_data", "monitor", "orders", "strategies"]
