@@ -25,13 +25,13 @@ def now() -> datetime:
 @pytest.fixture
 def alice(db: None) -> User:
     """A trader."""
-    return User.objects.create_user("alice", password="alice", is_staff=True)
+    return User.objects.create_user("alice", is_staff=True)
 
 
 @pytest.fixture
 def bob(db: None) -> User:
     """Another trader, who must see nothing of alice's."""
-    return User.objects.create_user("bob", password="bob", is_staff=True)
+    return User.objects.create_user("bob", is_staff=True)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import beat_init, setup_logging, worker_process_init, worker_ready
-from kombu import Queue
+from kombu.entity import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aristobot.settings")
 
@@ -19,7 +19,7 @@ def set_queues(sender: Celery, **_kwargs: Any) -> None:
     """One queue per prefix of the task table; a task can't land in another."""
     from apps.core.tasks import QUEUES, TASKS
 
-    sender.conf.task_queues = [Queue(name) for name in QUEUES]
+    sender.conf.task_queues = [Queue(name) for name in QUEUES]  # type: ignore[no-untyped-call]
     sender.conf.task_default_queue = QUEUES[-1]
     sender.conf.task_routes = {name.value: {"queue": name.queue} for name in TASKS}
 

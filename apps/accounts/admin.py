@@ -12,7 +12,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]  # Unfold has no types
+class UserAdmin(DjangoUserAdmin[User], ModelAdmin):
     """Everybody made here may use the admin, for his own rows only."""
 
     form = UserChangeForm

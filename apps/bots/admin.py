@@ -15,7 +15,7 @@ from unfold.decorators import action, display
 from apps.bots.forms import ActivationForm
 from apps.bots.models import Activation, Decision
 from apps.bots.services import activate, pause, resume
-from apps.brokers.selectors import list_brokers
+from apps.brokers.models import Broker
 from apps.core.admin import FactAdmin, OwnedAdmin, OwnRelatedFilter
 from apps.core.formats import price
 from apps.domain.candles import Timeframe
@@ -61,7 +61,7 @@ class ActivationAdmin(OwnedAdmin):
         """Offer only the user's own brokers."""
         form = super().get_form(request, obj, **kwargs)
         if obj is None:
-            form.base_fields["broker"].queryset = list_brokers(request.user)
+            form.base_fields["broker"].queryset = Broker.objects.for_user(request.user)
         return form
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

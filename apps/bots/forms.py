@@ -49,10 +49,11 @@ class ActivationForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own
             )
         return symbol
 
-    def _check_parameters(self, version: StrategyVersion, given: dict[str, Any]) -> None:
+    def _check_parameters(self, version: StrategyVersion, given: Any) -> None:
         if not isinstance(given, dict):
             self.add_error("parameters", 'Write them like {"fast": 12}.')
-        elif unknown := given.keys() - version.parameters.keys():
+            return
+        if unknown := given.keys() - version.parameters.keys():
             known = ", ".join(sorted(version.parameters)) or "none"
             self.add_error(
                 "parameters", f"{version} has no {', '.join(sorted(unknown))}. It has: {known}."

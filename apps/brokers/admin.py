@@ -16,7 +16,7 @@ from apps.core.admin import OwnedAdmin
 from apps.core.formats import quantity
 
 
-class BalanceInline(TabularInline):  # type: ignore[misc]  # Unfold has no types
+class BalanceInline(TabularInline):
     """What the exchange said the account holds."""
 
     model = Balance

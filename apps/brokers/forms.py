@@ -62,8 +62,10 @@ class BrokerForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own for
             raise forms.ValidationError("This exchange needs an API key and its secret.")
         return data
 
-    def _post_clean(self) -> None:
-        super()._post_clean()
+    def save(self, commit: bool = True) -> Broker:  # noqa: FBT001, FBT002  Django's signature
+        """Empty fields change no key."""
         if not self.cleaned_data.get("api_key"):
             self.instance.api_key, self.instance.api_secret = self._stored
             give_paper_keys(self.instance)
+        broker: Broker = super().save(commit)
+        return broker

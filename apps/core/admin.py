@@ -10,7 +10,23 @@ from unfold.admin import ModelAdmin
 from apps.core.models import OwnedModel
 
 
-class OwnedAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types
+class _OwnedForm:
+    """A new row belongs to who made it, and rules such as "one name a user" are checked with its owner."""
+
+    owner: Any
+    instance: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.owner_id is None:
+            self.instance.owner = self.owner
+
+    def _get_validation_exclusions(self) -> set[str]:
+        exclusions: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]  # of ModelForm
+        return exclusions - {"owner"}
+
+
+class OwnedAdmin(ModelAdmin):
     """Lists, opens, changes, deletes and offers only what belongs to the user who asks, whoever he is.
     Staff need no permission of Django's for their own rows."""
 
@@ -20,7 +36,7 @@ class OwnedAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         """The user's own rows."""
-        return super().get_queryset(request).filter(owner=request.user)  # type: ignore[no-any-return]
+        return super().get_queryset(request).filter(owner=request.user)
 
     def _is_own(self, request: HttpRequest, obj: Any) -> bool:
         return bool(request.user.is_staff) and (obj is None or obj.owner_id == request.user.pk)
@@ -51,11 +67,10 @@ class OwnedAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types
             kwargs["queryset"] = db_field.related_model.objects.for_user(request.user)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001  Django's signature
-        """A new row belongs to who made it."""
-        if not change:
-            obj.owner = request.user
-        super().save_model(request, obj, form, change)
+    def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        """A form that knows whose row it makes."""
+        form = super().get_form(request, obj, **kwargs)
+        return type(form.__name__, (_OwnedForm, form), {"owner": request.user})
 
 
 class FactAdmin(OwnedAdmin):
@@ -77,9 +92,7 @@ class FactAdmin(OwnedAdmin):
 class OwnRelatedFilter(admin.RelatedFieldListFilter):
     """A filter by a related row that offers only the user's own."""
 
-    def field_choices(
-        self, field: Any, request: HttpRequest, model_admin: Any
-    ) -> list[tuple[Any, str]]:
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
         """The user's own rows of the related model."""
         rows = field.related_model.objects.for_user(request.user)
         return [(row.pk, str(row)) for row in rows]

@@ -29,7 +29,7 @@ class AdministratorRequired(UserPassesTestMixin):
         return redirect_to_login(self.request.get_full_path(), settings.LOGIN_URL)
 
 
-class FlowerProxy(AdministratorRequired, ProxyView):  # type: ignore[misc]  # revproxy has no types
+class FlowerProxy(AdministratorRequired, ProxyView):
     """Hands a request on to Flower, which listens on this machine alone."""
 
     upstream = f"{settings.FLOWER_URL}/flower/"

@@ -22,7 +22,7 @@ class ProcessHealth:
     count: int
 
 
-def _valkey() -> "Redis[bytes]":
+def _valkey() -> Redis:
     return Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
 
 

@@ -93,7 +93,7 @@ def find_chart_activation(user: User, activation_id: int | None) -> Activation |
 def read_chart(activation: Activation) -> dict[str, list[dict[str, object]]]:
     """Candles of its series and the fills of its book, times in UTC seconds, as the chart takes them."""
     newest = Candle.objects.filter(series=activation.series).order_by("-opened_at")[:CHART_CANDLES]
-    candles = [
+    candles: list[dict[str, object]] = [
         {
             "time": int(row.opened_at.timestamp()),
             "open": row.open,

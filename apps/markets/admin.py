@@ -11,7 +11,7 @@ from apps.core.formats import price, quantity
 from apps.markets.models import Candle, HeartbeatStatus, Symbol
 
 
-class MarketAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types
+class MarketAdmin(ModelAdmin):
     """Facts of the market: all staff read them, nobody writes them."""
 
     list_per_page = 50

@@ -102,7 +102,8 @@ def store_live_candle(
         received_at=received_at,
     )
     try:
-        row.save(force_insert=True)
+        with transaction.atomic():
+            row.save(force_insert=True)
     except IntegrityError:
         return None
     return row

@@ -32,7 +32,7 @@ STATUS_LABELS = {
 SIDE_LABELS = {"buy": "success", "sell": "danger"}
 
 
-class ReadOnlyInline(TabularInline):  # type: ignore[misc]  # Unfold has no types
+class ReadOnlyInline(TabularInline):
     """Rows of the order that is shown."""
 
     extra = 0

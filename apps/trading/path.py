@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
@@ -137,7 +138,8 @@ def _take_over(order: Order, report: ports.OrderReport, now: datetime) -> None:
 def _is_settled(order: Order) -> bool:
     if not OrderStatus(order.status).is_terminal:
         return False
-    return sum(fill.quantity for fill in order.fills.all()) >= order.filled_quantity
+    filled = sum((fill.quantity for fill in order.fills.all()), Decimal(0))
+    return bool(filled >= order.filled_quantity)
 
 
 def _change_status(order: Order, status: OrderStatus, now: datetime) -> None:

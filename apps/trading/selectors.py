@@ -2,8 +2,9 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any, TypeVar
 
-from django.db.models import F, OuterRef, Q, Subquery, Sum
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from apps.accounts.models import User
@@ -13,6 +14,7 @@ from apps.markets.models import Candle
 from apps.trading.models import Fill, Order, Position
 
 ZERO = Decimal(0)
+Positions = TypeVar("Positions", bound=QuerySet[Any])
 _IN_FLIGHT = (OrderStatus.CREATED, OrderStatus.SUBMITTED, OrderStatus.UNKNOWN)
 
 
@@ -26,7 +28,7 @@ def list_fills(user: User) -> OwnedQuerySet[Fill]:
     return Fill.objects.for_user(user).select_related("symbol", "broker")
 
 
-def with_last_price(positions: OwnedQuerySet[Position]) -> OwnedQuerySet[Position]:
+def with_last_price(positions: Positions) -> Positions:
     """Positions with `last_price`, the close of the symbol's newest candle, None without candles."""
     newest = Candle.objects.filter(series__symbol=OuterRef("symbol")).order_by("-received_at")
     return positions.annotate(last_price=Subquery(newest.values("close")[:1]))

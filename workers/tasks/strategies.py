@@ -1,12 +1,12 @@
 """Strategies and the candles they wait for."""
 
-from apps.strategies.sandbox import Sandbox, SandboxUnavailable
 from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
 from apps.bots import services
 from apps.core.tasks import TaskName
+from apps.strategies.sandbox import Sandbox, SandboxUnavailable
 
 #: One client for the life of this worker process: it keeps a warm child for every activation.
 sandbox = Sandbox(settings.SANDBOX_SOCKET)

@@ -14,7 +14,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     """What Celery was asked to send."""
     sent: list[tuple[str, dict[str, Any]]] = []
     monkeypatch.setattr(
-        "apps.core.enqueue.current_app.send_task", lambda name, **options: sent.append((name, options))
+        "apps.core.enqueue.current_app.send_task",
+        lambda name, **options: sent.append((name, options)),
     )
     return sent
 

@@ -24,9 +24,7 @@ def test_an_older_key_still_reads(broker: Broker, settings: Settings) -> None:
     assert Broker.objects.get().api_key == broker.api_key
 
 
-def test_a_wrong_key_is_an_error_and_never_ciphertext(
-    broker: Broker, settings: Settings
-) -> None:
+def test_a_wrong_key_is_an_error_and_never_ciphertext(broker: Broker, settings: Settings) -> None:
     settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
 
     with pytest.raises(InvalidToken):

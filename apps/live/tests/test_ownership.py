@@ -68,7 +68,12 @@ def rows(
         executed_at=now,
     )
     decision = Decision.objects.create(
-        owner=owner, activation=activation, candle=add_candle(), action="wait", reason=SECRET, price=1
+        owner=owner,
+        activation=activation,
+        candle=add_candle(),
+        action="wait",
+        reason=SECRET,
+        price=1,
     )
     made = (book.broker, strategy, version, activation, position, order, fill, decision)
     return {type(row): row for row in made}

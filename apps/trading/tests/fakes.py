@@ -22,9 +22,7 @@ def make_fill(quantity: str, price: str = "100", **values: object) -> ports.Fill
         "is_maker": False,
         "executed_at": NOW,
     }
-    return ports.Fill(
-        quantity=Decimal(quantity), price=Decimal(price), **{**defaults, **values}
-    )
+    return ports.Fill(quantity=Decimal(quantity), price=Decimal(price), **{**defaults, **values})
 
 
 def make_report(

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 import pytest
@@ -20,13 +20,18 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
     """Messages that would go out."""
     messages: list[dict[str, object]] = []
     monkeypatch.setattr(
-        "apps.trading.gate.enqueue_on_commit", lambda task, **ids: messages.append({"task": task, **ids})
+        "apps.trading.gate.enqueue_on_commit",
+        lambda task, **ids: messages.append({"task": task, **ids}),
     )
     return messages
 
 
 def test_a_good_signal_becomes_an_order_on_its_way(
-    book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime, sent: list[dict[str, object]]
+    book: Book,
+    symbol: Symbol,
+    make_signal: MakeSignal,
+    now: datetime,
+    sent: list[dict[str, object]],
 ) -> None:
     order = place(book=book, signal=make_signal(), now=now)
 
@@ -38,7 +43,11 @@ def test_a_good_signal_becomes_an_order_on_its_way(
 
 
 def test_the_same_intent_is_one_order(
-    book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime, sent: list[dict[str, object]]
+    book: Book,
+    symbol: Symbol,
+    make_signal: MakeSignal,
+    now: datetime,
+    sent: list[dict[str, object]],
 ) -> None:
     first = place(book=book, signal=make_signal(), now=now)
     second = place(book=book, signal=make_signal(), now=now)
@@ -87,7 +96,9 @@ def test_no_second_entry_into_an_open_position(
     assert deny(book, make_signal(), now) == "position_open"
 
 
-def test_nothing_to_sell(book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime) -> None:
+def test_nothing_to_sell(
+    book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime
+) -> None:
     assert deny(book, make_signal(side=OrderSide.SELL), now) == "no_position"
 
 

@@ -73,7 +73,11 @@ def test_the_claim_sets_the_deadline_by_the_database_clock(make_order: MakeOrder
 
 @pytest.mark.parametrize(
     "error",
-    [errors.InsufficientFunds("no money"), errors.ExchangeUnavailable("refused"), errors.RateLimited("wait")],
+    [
+        errors.InsufficientFunds("no money"),
+        errors.ExchangeUnavailable("refused"),
+        errors.RateLimited("wait"),
+    ],
 )
 def test_a_definite_no_is_rejected(
     make_order: MakeOrder, exchange: FakeExchange, error: errors.ExchangeError
@@ -150,7 +154,12 @@ def test_selling_closes_the_position_and_leaves_dust(
     make_order: MakeOrder, position: Position, now: datetime
 ) -> None:
     order = make_order(
-        side="sell", purpose="exit", quantity=1, quote_amount=None, position=position, status="submitted"
+        side="sell",
+        purpose="exit",
+        quantity=1,
+        quote_amount=None,
+        position=position,
+        status="submitted",
     )
     fill = make_fill("0.99", "110", side=OrderSide.SELL, fee=Decimal("0.1089"), fee_asset="USDT")
 
