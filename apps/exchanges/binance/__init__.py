@@ -1,0 +1,1 @@
+"""Binance spot: REST v3 and the market streams."""
