@@ -1,0 +1,1 @@
+"""An exchange with paper money that speaks the wire protocols of real ones."""

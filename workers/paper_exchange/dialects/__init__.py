@@ -1,0 +1,1 @@
+"""The wire protocols of real exchanges, spoken to clients."""

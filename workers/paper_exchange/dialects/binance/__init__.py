@@ -1,0 +1,1 @@
+"""Binance spot, REST v3 and market streams."""

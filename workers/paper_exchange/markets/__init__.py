@@ -1,0 +1,1 @@
+"""Where prices come from: a simulation, recorded candles, or a real exchange."""
