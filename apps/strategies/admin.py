@@ -14,7 +14,7 @@ from apps.strategies.models import Strategy, StrategyVersion
 from apps.strategies.services import save_version
 
 
-class VersionInline(TabularInline):  # type: ignore[misc]  # Unfold has no types
+class VersionInline(TabularInline):
     """What was saved when."""
 
     model = StrategyVersion

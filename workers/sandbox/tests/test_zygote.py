@@ -1,0 +1,111 @@
+"""The life of the zygote and of its children."""
+
+import signal
+import socket
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from apps.strategies.sandbox import Sandbox, SandboxUnavailable, StrategyTimeout
+from workers.sandbox import zygote_command
+from workers.sandbox.policy import MAX_CHILDREN
+from workers.sandbox.tests.running import RunningZygote, ask, wait_until, write_strategy
+
+WHO = write_strategy("import os; self.pid = os.getpid(); return False")
+COUNTING = "seen = []\n" + write_strategy("seen.append(1); self.count = len(seen); return False")
+
+
+def test_a_child_is_kept_for_the_next_question(sandbox: Sandbox) -> None:
+    assert [ask(sandbox, COUNTING).values["count"] for _ in range(3)] == [1, 2, 3]
+
+
+def test_keys_do_not_share_a_child(sandbox: Sandbox) -> None:
+    assert [ask(sandbox, COUNTING, key=key).values["count"] for key in "ab"] == [1, 1]
+
+
+def test_changed_code_gets_another_child(sandbox: Sandbox, zygote: RunningZygote) -> None:
+    first = ask(sandbox, WHO).values["pid"]
+    second = ask(sandbox, f"{WHO}\n").values["pid"]
+
+    assert first != second
+    wait_until(lambda: zygote.list_children() == [second])
+
+
+def test_the_child_that_waited_longest_makes_room(zygote: RunningZygote) -> None:
+    with Sandbox(zygote.socket_path, max_kept=2) as sandbox:
+        pids = {key: ask(sandbox, WHO, key=key).values["pid"] for key in "ab"}
+        ask(sandbox, WHO, key="a")
+        pids["c"] = ask(sandbox, WHO, key="c").values["pid"]
+
+        wait_until(lambda: zygote.list_children() == [pids["a"], pids["c"]])
+
+
+def test_no_child_outlives_its_client(zygote: RunningZygote) -> None:
+    with Sandbox(zygote.socket_path) as sandbox:
+        ask(sandbox, WHO)
+        assert len(zygote.list_children()) == 1
+
+    wait_until(lambda: not zygote.list_children())
+
+
+def test_a_busy_child_dies_when_its_client_hangs_up(zygote: RunningZygote) -> None:
+    sandbox = Sandbox(zygote.socket_path, timeout_seconds=0.2)
+
+    with pytest.raises(StrategyTimeout):
+        sandbox.describe("while True: pass")
+
+    wait_until(lambda: not zygote.list_children())
+
+
+def test_the_number_of_children_is_bounded(zygote: RunningZygote) -> None:
+    with ExitStack() as stack:
+        for _ in range(MAX_CHILDREN):
+            connection = stack.enter_context(socket.socket(socket.AF_UNIX))
+            connection.connect(zygote.socket_path)
+
+        with pytest.raises(SandboxUnavailable, match="All 64 places of the sandbox are taken"):
+            Sandbox(zygote.socket_path).describe(WHO)
+    wait_until(lambda: not zygote.list_children())
+
+
+def test_sigterm_stops_the_zygote_and_its_children(own_zygote: RunningZygote) -> None:
+    with Sandbox(own_zygote.socket_path) as sandbox:
+        pid = ask(sandbox, WHO).values["pid"]
+
+        assert own_zygote.stop() == 0
+        assert not Path(f"/proc/{pid}").exists()
+        assert not Path(own_zygote.socket_path).exists()
+
+
+def test_a_killed_zygote_takes_its_children_along_and_can_be_replaced(
+    own_zygote: RunningZygote,
+) -> None:
+    with Sandbox(own_zygote.socket_path) as sandbox:
+        pid = ask(sandbox, WHO).values["pid"]
+        own_zygote.stop(signal.SIGKILL)
+        wait_until(lambda: not Path(f"/proc/{pid}").exists())
+        with pytest.raises(SandboxUnavailable):
+            ask(sandbox, WHO)
+
+        own_zygote.start()
+
+        assert ask(sandbox, WHO).values["pid"] != pid
+
+
+def test_the_socket_is_for_its_user_alone(zygote: RunningZygote) -> None:
+    assert Path(zygote.socket_path).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_second_zygote_is_refused(zygote: RunningZygote) -> None:
+    command = zygote_command(zygote.socket_path)
+
+    result = subprocess.run(
+        command, env={}, capture_output=True, text=True, timeout=20, check=False
+    )
+
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"sandbox: can't listen on {zygote.socket_path}: another sandbox listens there\n"
+    )

@@ -1,0 +1,137 @@
+"""The process that is warm, knows nothing, and forks a confined one for each connection."""
+
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from apps.strategies.contract import wire
+from workers.sandbox import runner
+from workers.sandbox.listening import listen
+from workers.sandbox.policy import CONNECTION, MAX_CHILDREN, Layer, confine, probe_layers
+from workers.sandbox.warmup import warm_up
+
+#: The other side has closed; macOS tells it as POLLHUP, which needs no asking.
+_HANG_UP = getattr(select, "POLLRDHUP", 0)
+#: More than this process ever has, whatever its limit says.
+_DESCRIPTORS = 2**16
+
+
+def main(socket_path: str) -> int:
+    """Listen on `socket_path` until SIGTERM; the exit status."""
+    layers = probe_layers()
+    warm_up()
+    gc.collect()
+    # Forked processes share these pages as long as their collector does not touch them.
+    gc.freeze()
+    try:
+        listener = listen(socket_path, MAX_CHILDREN)
+    except OSError as error:
+        sys.stderr.write(f"sandbox: can't listen on {socket_path}: {error.strerror or error}\n")
+        return 1
+    zygote = Zygote(listener, layers)
+    sys.stdout.write(f"sandbox: ready, {layers.tier}: {layers.words}\n")
+    sys.stdout.flush()
+    zygote.run()
+    Path(socket_path).unlink(missing_ok=True)
+    return 0
+
+
+class Zygote:
+    """Forks for every connection, and kills the process whose connection is closed."""
+
+    def __init__(self, listener: socket.socket, layers: Layer) -> None:
+        self._listener = listener
+        self._layers = layers
+        self._stopping = False
+        self._connections: dict[int, socket.socket] = {}
+        self._poll = select.poll()
+        self._alarm, alarm = socket.socketpair()
+        self._alarm.settimeout(0)
+        alarm.settimeout(0)
+        signal.set_wakeup_fd(alarm.detach(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+            signal.signal(number, self._note)
+        self._poll.register(self._listener, select.POLLIN)
+        self._poll.register(self._alarm, select.POLLIN)
+
+    def run(self) -> None:
+        """Serve until a signal asks to stop, then leave no child behind."""
+        while not self._stopping:
+            ready = {descriptor for descriptor, _ in self._poll.poll()}
+            if self._alarm.fileno() in ready:
+                self._alarm.recv(4096)
+            for pid, connection in list(self._connections.items()):
+                if connection.fileno() in ready:
+                    self._kill(pid)
+            self._reap()
+            if self._listener.fileno() in ready:
+                self._accept()
+        for pid in list(self._connections):
+            self._kill(pid)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self._stopping = self._stopping or number != signal.SIGCHLD
+
+    def _accept(self) -> None:
+        connection, _ = self._listener.accept()
+        if len(self._connections) >= MAX_CHILDREN:
+            _refuse(connection, f"All {MAX_CHILDREN} places of the sandbox are taken.")
+            return
+        parent = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            _refuse(connection, f"The sandbox can't start a process: {error.strerror}.")
+            return
+        if pid == 0:
+            _live(connection, self._layers, parent)
+        self._connections[pid] = connection
+        self._poll.register(connection, _HANG_UP)
+
+    def _kill(self, pid: int) -> None:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        self._forget(pid)
+
+    def _reap(self) -> None:
+        while self._connections and (pid := os.waitpid(-1, os.WNOHANG)[0]):
+            self._forget(pid)
+
+    def _forget(self, pid: int) -> None:
+        """Closing the last copy of its connection tells the other side that a process has ended."""
+        connection = self._connections.pop(pid)
+        self._poll.unregister(connection)
+        connection.close()
+
+
+def _live(connection: socket.socket, layers: Layer, parent: int) -> NoReturn:
+    """The life of a forked process, which must never return into the zygote's loop."""
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        os.dup2(connection.fileno(), CONNECTION)
+        os.closerange(0, CONNECTION)
+        os.closerange(CONNECTION + 1, _DESCRIPTORS)
+        try:
+            confine(layers, parent)
+        except OSError as error:
+            reason = f"The sandbox can't confine a process: {error}."
+            os.write(CONNECTION, wire.pack_reply({"unavailable": reason}))
+        else:
+            runner.serve(CONNECTION)
+    finally:
+        os._exit(0)
+
+
+def _refuse(connection: socket.socket, reason: str) -> None:
+    # A client that did not wait for it is no trouble of ours.
+    with connection, suppress(OSError):
+        connection.sendall(wire.pack_reply({"unavailable": reason}))
