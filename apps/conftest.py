@@ -46,8 +46,8 @@ def symbol(db: None) -> Symbol:
         tick_size=Decimal("0.01"),
         step_size=Decimal("0.00001"),
         min_quantity=Decimal("0.00001"),
-        max_quantity=Decimal("9000"),
-        min_notional=Decimal("5"),
+        max_quantity=Decimal(9000),
+        min_notional=Decimal(5),
     )
 
 
@@ -76,7 +76,9 @@ def broker(alice: User) -> Broker:
 @pytest.fixture
 def book(broker: Broker) -> Book:
     """The money of one of alice's strategies."""
-    return Book.objects.create(owner=broker.owner, broker=broker, kind="activation", label="EMA cross")
+    return Book.objects.create(
+        owner=broker.owner, broker=broker, kind="activation", label="EMA cross"
+    )
 
 
 @pytest.fixture

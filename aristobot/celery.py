@@ -1,10 +1,17 @@
 """The Celery app: queues, routes and what makes a worker safe."""
 
 import os
+import sys
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, setup_logging, worker_process_init, worker_ready
+from celery.signals import (
+    beat_init,
+    setup_logging,
+    task_prerun,
+    worker_process_init,
+    worker_ready,
+)
 from kombu.entity import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aristobot.settings")
@@ -12,6 +19,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aristobot.settings")
 app = Celery("aristobot")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["workers"])
+# Celery would close the connection after every task; opening one takes longer than most tasks.
+app.conf.CELERY_DB_REUSE_MAX = sys.maxsize
 
 
 @app.on_after_configure.connect
@@ -31,11 +40,19 @@ def use_django_logging(**_kwargs: Any) -> None:
 
 @worker_process_init.connect
 def keep_database_connection(**_kwargs: Any) -> None:
-    """A worker child keeps its connection between tasks; Django checks its health before each."""
+    """A worker child keeps its connection from task to task."""
     from django.db import connections
 
     for connection in connections.all():
         connection.settings_dict["CONN_MAX_AGE"] = None
+
+
+@task_prerun.connect
+def check_database_connection(**_kwargs: Any) -> None:
+    """Only a connection that no longer works is opened anew."""
+    from django.db import close_old_connections
+
+    close_old_connections()
 
 
 @worker_ready.connect

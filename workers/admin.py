@@ -20,11 +20,11 @@ for model in (PeriodicTask, IntervalSchedule, CrontabSchedule, SolarSchedule, Cl
     admin.site.unregister(model)
 
 
-class TaskWidget(UnfoldAdminSelectWidget, TaskSelectWidget):  # type: ignore[misc]  # no types
+class TaskWidget(UnfoldAdminSelectWidget, TaskSelectWidget):
     """Registered tasks, in Unfold's look."""
 
 
-class TaskForm(PeriodicTaskForm):  # type: ignore[misc]  # no types
+class TaskForm(PeriodicTaskForm):
     """The scheduler's own form, in Unfold's look."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -50,27 +50,27 @@ class AdministratorMixin:
 
 
 @admin.register(PeriodicTask)
-class PeriodicTaskAdmin(AdministratorMixin, BeatTaskAdmin, ModelAdmin):  # type: ignore[misc]  # no types
+class PeriodicTaskAdmin(AdministratorMixin, BeatTaskAdmin, ModelAdmin):
     """What beat sends when; what is edited here stays."""
 
     form = TaskForm
 
 
 @admin.register(IntervalSchedule)
-class IntervalAdmin(AdministratorMixin, ModelAdmin):  # type: ignore[misc]  # no types
+class IntervalAdmin(AdministratorMixin, ModelAdmin):
     """Every so often."""
 
 
 @admin.register(CrontabSchedule)
-class CrontabAdmin(AdministratorMixin, BeatCrontabAdmin, ModelAdmin):  # type: ignore[misc]  # no types
+class CrontabAdmin(AdministratorMixin, BeatCrontabAdmin, ModelAdmin):
     """At these times."""
 
 
 @admin.register(SolarSchedule)
-class SolarAdmin(AdministratorMixin, ModelAdmin):  # type: ignore[misc]  # no types
+class SolarAdmin(AdministratorMixin, ModelAdmin):
     """By the sun."""
 
 
 @admin.register(ClockedSchedule)
-class ClockedAdmin(AdministratorMixin, BeatClockedAdmin, ModelAdmin):  # type: ignore[misc]  # no types
+class ClockedAdmin(AdministratorMixin, BeatClockedAdmin, ModelAdmin):
     """Once."""

@@ -12,7 +12,7 @@ from apps.markets.selectors import get_window
 from apps.strategies.contract import PositionView
 from apps.strategies.sandbox import Candles, Question
 from apps.trading.models import Position
-from apps.trading.selectors import find_open_position, has_order_in_flight
+from apps.trading.selectors import find_open_position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Case:
     @property
     def valid_until(self) -> datetime:
         """A signal lives for one candle."""
-        return self.candle.received_at + Timeframe(self.activation.series.timeframe).duration
+        return self.candle.received_at + Timeframe(self.candle.series.timeframe).duration
 
     def find_watched_exit(self) -> str | None:
         """Why the position has to go before the strategy is even asked: its stop-loss or take-profit was
@@ -79,13 +79,14 @@ class Case:
 
 
 def read_case(*, activation: Activation, candle: Candle) -> Case:
-    """Read everything about one activation and one candle; `balance` is None before the first snapshot."""
-    symbol = activation.series.symbol
+    """Read everything about one of the waiting activations and the candle; `balance` is None before the
+    first snapshot."""
+    symbol = candle.series.symbol
     return Case(
         activation=activation,
         candle=candle,
         symbol=symbol,
-        balance=find_free_balance(activation.book.broker_id, symbol.quote),
+        balance=find_free_balance(activation.book.broker, symbol.quote),
         position=find_open_position(book_id=activation.book_id, symbol_id=symbol.pk),
-        in_flight=has_order_in_flight(book_id=activation.book_id, symbol_id=symbol.pk),
+        in_flight=activation.in_flight,  # type: ignore[attr-defined]  # annotated by the selector
     )

@@ -13,7 +13,6 @@ from apps.bots.selectors import is_decided, list_waiting_activations
 from apps.brokers.models import Broker
 from apps.domain.candles import Timeframe
 from apps.domain.orders import (
-    OrderIntent,
     OrderPurpose,
     OrderSide,
     OrderSource,
@@ -22,12 +21,12 @@ from apps.domain.orders import (
 )
 from apps.domain.risk import DenialCode
 from apps.markets.models import Candle, Symbol
-from apps.markets.selectors import find_newest_candle
+from apps.markets.selectors import get_candle
 from apps.markets.services import follow, is_fresh
 from apps.strategies.models import StrategyVersion
 from apps.strategies.sandbox import Answer, Sandbox, StrategyFailed
 from apps.trading.gate import Signal, place
-from apps.trading.models import Book
+from apps.trading.models import Book, Order
 
 logger = logging.getLogger(__name__)
 
@@ -84,15 +83,13 @@ def resume(*, activation: Activation) -> None:
 def evaluate_candle(*, candle_id: int, sandbox: Sandbox, now: datetime) -> list[Decision]:
     """Ask every activation that waits for this candle. One that has seen it is not asked again, and a
     candle that is no longer the newest, or too old, is not traded on. Raises SandboxUnavailable."""
-    candle = Candle.objects.select_related("series__symbol").get(pk=candle_id)
-    newest = find_newest_candle(candle.series_id)
-    if newest is None or newest.pk != candle.pk or not is_fresh(candle, candle.series, now):
+    candle = get_candle(candle_id)
+    if candle.has_newer or not is_fresh(candle, candle.series, now):  # type: ignore[attr-defined]  # annotated
         logger.info("candle %s came too late to trade on", candle)
         return []
     decisions = [
         _evaluate(activation, candle, sandbox, now)
-        for activation in list_waiting_activations(series_id=candle.series_id, now=now)
-        if not is_decided(activation_id=activation.pk, candle_id=candle.pk)
+        for activation in list_waiting_activations(candle=candle, now=now)
     ]
     return [decision for decision in decisions if decision is not None]
 
@@ -136,49 +133,49 @@ def _decide(
     """Decision, order and event in one transaction; None when another worker decided first."""
     try:
         with transaction.atomic():
-            decision = Decision.objects.create(
+            order = None
+            if action in {Action.BUY, Action.SELL}:
+                signal = _make_signal(case, action, reason, answer)
+                order = place(book=case.activation.book, symbol=case.symbol, signal=signal, now=now)
+            return Decision.objects.create(
                 owner_id=case.activation.owner_id,
                 activation=case.activation,
                 candle=case.candle,
+                order=order,
                 action=action,
-                reason=reason,
+                reason=_explain(reason, order),
                 price=case.candle.close,
                 balance=case.balance,
                 values=answer.values if answer else {},
                 output=answer.output if answer else "",
                 elapsed_ms=answer.elapsed_ms if answer else None,
             )
-            if action in {Action.BUY, Action.SELL}:
-                _place(case, decision, answer, now)
     except IntegrityError:
         if is_decided(activation_id=case.activation.pk, candle_id=case.candle.pk):
             return None
         raise
-    return decision
 
 
-def _place(case: Case, decision: Decision, answer: Answer | None, now: datetime) -> None:
-    buys = decision.action == Action.BUY
+def _explain(reason: str, order: Order | None) -> str:
+    if order is None or order.status != OrderStatus.DENIED:
+        return reason
+    return f"{reason} Denied: {DenialCode(order.denial_code).words}"
+
+
+def _make_signal(case: Case, action: Action, reason: str, answer: Answer | None) -> Signal:
+    buys = action == Action.BUY
     purpose = OrderPurpose.ENTRY if buys else OrderPurpose.EXIT
-    signal = Signal(
-        intent=OrderIntent(
-            symbol=case.symbol.name,
-            side=OrderSide.BUY if buys else OrderSide.SELL,
-            order_type=OrderType.MARKET,
-            purpose=purpose,
-            quote_amount=answer.amount if buys and answer else None,
-            quantity=case.position.quantity if case.position else None,
-        ),
+    wish = answer if buys else None
+    return Signal(
+        side=OrderSide.BUY if buys else OrderSide.SELL,
+        order_type=OrderType.MARKET,
+        purpose=purpose,
         source=OrderSource.STRATEGY,
         dedup_key=f"activation-{case.activation.pk}-candle-{case.candle.pk}-{purpose}",
-        reason=decision.reason,
+        reason=reason,
         reference_price=Decimal(str(case.candle.close)),
         valid_until=case.valid_until,
-        stop_loss=answer.stop_loss if buys and answer else None,
-        take_profit=answer.take_profit if buys and answer else None,
+        quote_amount=wish.amount if wish else None,
+        stop_loss=wish.stop_loss if wish else None,
+        take_profit=wish.take_profit if wish else None,
     )
-    order = place(book=case.activation.book, signal=signal, now=now)
-    decision.order = order
-    if order.status == OrderStatus.DENIED:
-        decision.reason = f"{decision.reason} Denied: {DenialCode(order.denial_code).words}"
-    decision.save(update_fields=["order", "reason"])

@@ -24,9 +24,9 @@ def list_venues_in_use() -> set[tuple[Exchange, Environment]]:
     return {(Exchange(exchange), Environment(environment)) for exchange, environment in rows}
 
 
-def find_free_balance(broker_id: int, asset: str) -> Decimal | None:
+def find_free_balance(broker: Broker, asset: str) -> Decimal | None:
     """The free amount in the last snapshot; zero for an asset it does not list, None without a snapshot."""
-    if not Broker.objects.filter(pk=broker_id, balances_as_of__isnull=False).exists():
+    if broker.balances_as_of is None:
         return None
-    balance = Balance.objects.filter(broker_id=broker_id, asset=asset).first()
-    return balance.free if balance else Decimal(0)
+    free = Balance.objects.filter(broker=broker, asset=asset).values_list("free", flat=True)
+    return next(iter(free), Decimal(0))

@@ -1,7 +1,5 @@
 """What an order is and the moves its life allows."""
 
-from dataclasses import dataclass
-from decimal import Decimal
 from enum import StrEnum
 
 
@@ -87,16 +85,3 @@ def check_transition(current: OrderStatus, target: OrderStatus) -> None:
     """Raise InvalidTransition unless an order may go from `current` to `target`."""
     if target not in NEXT_STATUSES[current]:
         raise InvalidTransition(f"An order that is {current} can't become {target}.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderIntent:
-    """What somebody wants done: base `quantity`, or for a market buy the `quote_amount` to spend."""
-
-    symbol: str
-    side: OrderSide
-    order_type: OrderType
-    purpose: OrderPurpose
-    quantity: Decimal | None = None
-    quote_amount: Decimal | None = None
-    price: Decimal | None = None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import connection, transaction
 
 from apps.core.enqueue import send
 from apps.core.tasks import TaskName
@@ -21,6 +21,10 @@ from apps.markets.selectors import (
     list_symbol_names,
 )
 
+_INSERT_CANDLE = """
+INSERT INTO markets_candle (series_id, opened_at, open, high, low, close, volume, received_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING id
+"""
 _RULES = ("base", "quote", "tick_size", "step_size", "min_quantity", "max_quantity", "min_notional")
 
 
@@ -87,26 +91,19 @@ def store_candles(
     return [candle.opened_at for candle in new]
 
 
-def store_live_candle(
-    *, series_id: int, candle: ports.Candle, received_at: datetime
-) -> Candle | None:
-    """Keep a candle that just closed; None when it is stored already (another producer was faster)."""
-    row = Candle(
-        series_id=series_id,
-        opened_at=candle.opened_at,
-        open=candle.open,
-        high=candle.high,
-        low=candle.low,
-        close=candle.close,
-        volume=candle.volume,
-        received_at=received_at,
-    )
-    try:
-        with transaction.atomic():
-            row.save(force_insert=True)
-    except IntegrityError:
-        return None
-    return row
+def store_live_candle(*, series_id: int, candle: ports.Candle, received_at: datetime) -> int | None:
+    """Keep a candle that just closed and return its id; None when it is stored already (another producer
+    was faster). One statement: strategies wait for it."""
+    # fmt: off
+    values = [
+        series_id, candle.opened_at, candle.open, candle.high, candle.low, candle.close,
+        candle.volume, received_at,
+    ]
+    # fmt: on
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT_CANDLE, values)
+        row = cursor.fetchone()
+    return int(row[0]) if row else None
 
 
 def _to_row(series: Series, candle: ports.Candle, received_at: datetime) -> Candle:

@@ -11,13 +11,13 @@ from apps.brokers.selectors import find_free_balance
 from apps.core.enqueue import enqueue_on_commit
 from apps.core.tasks import TaskName
 from apps.domain.markets import floor_to
-from apps.domain.orders import OrderIntent, OrderPurpose, OrderSide, OrderSource, OrderStatus
+from apps.domain.orders import OrderPurpose, OrderSide, OrderSource, OrderStatus, OrderType
 from apps.domain.risk import DenialCode
 from apps.domain.sizing import affordable_amount
 from apps.markets.models import Symbol
 from apps.trading.events import record_event
 from apps.trading.models import Book, Order, Position
-from apps.trading.selectors import claimed_quote, find_open_position, has_order_in_flight
+from apps.trading.selectors import claimed_quote, find_open_position, list_orders_in_the_way
 
 #: Share of a trade that the exchange may take; what it really took is read from the fills.
 FEE_RATE = Decimal("0.001")
@@ -29,14 +29,20 @@ ORDER_LIFETIME = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """A wish to trade: what, why, on which price it was decided, and when it stops being worth it."""
+    """A wish to trade: what, why, on which price it was decided, and when it stops being worth it. The
+    size is a base `quantity`, or a `quote_amount` to spend; an exit without one sells everything."""
 
-    intent: OrderIntent
+    side: OrderSide
+    order_type: OrderType
+    purpose: OrderPurpose
     source: OrderSource
     dedup_key: str
     reason: str
     reference_price: Decimal
     valid_until: datetime
+    quantity: Decimal | None = None
+    quote_amount: Decimal | None = None
+    price: Decimal | None = None
     stop_loss: Decimal | None = None
     take_profit: Decimal | None = None
 
@@ -55,33 +61,43 @@ class _Case:
 
     @property
     def is_exit(self) -> bool:
-        return self.signal.intent.purpose is OrderPurpose.EXIT
+        return self.signal.purpose is OrderPurpose.EXIT
 
 
-@transaction.atomic
-def place(*, book: Book, signal: Signal, now: datetime) -> Order:
+@transaction.atomic(savepoint=False)
+def place(*, book: Book, symbol: Symbol, signal: Signal, now: datetime) -> Order:
     """The order that `signal` becomes: created and on its way, or denied with its code and words. The
     same dedup key always gives the same order. No exchange is asked; holds the broker's row lock."""
     broker = Broker.objects.select_for_update(no_key=True).get(pk=book.broker_id)
-    if earlier := Order.objects.filter(dedup_key=signal.dedup_key).first():
-        return earlier
-    case = _read_case(book=book, broker=broker, signal=signal, now=now)
+    in_the_way = list_orders_in_the_way(book=book, symbol=symbol, dedup_key=signal.dedup_key)
+    for earlier in in_the_way:
+        if earlier.dedup_key == signal.dedup_key:
+            return earlier
+    case = _Case(
+        signal=signal,
+        broker=broker,
+        symbol=symbol,
+        position=find_open_position(book_id=book.pk, symbol_id=symbol.pk),
+        in_flight=bool(in_the_way),
+        available=_available_quote(broker, symbol) if signal.side is OrderSide.BUY else None,
+        now=now,
+    )
     quantity, quote_amount = _size(case)
     denial = _find_denial(case, quantity=quantity, quote_amount=quote_amount)
     order = Order.objects.create(
         owner_id=book.owner_id,
         book=book,
         broker=broker,
-        symbol=case.symbol,
+        symbol=symbol,
         position=case.position if case.is_exit else None,
         dedup_key=signal.dedup_key,
         source=signal.source,
-        purpose=signal.intent.purpose,
-        side=signal.intent.side,
-        order_type=signal.intent.order_type,
+        purpose=signal.purpose,
+        side=signal.side,
+        order_type=signal.order_type,
         quantity=quantity,
         quote_amount=quote_amount,
-        price=signal.intent.price,
+        price=signal.price,
         reference_price=signal.reference_price,
         stop_loss=signal.stop_loss,
         take_profit=signal.take_profit,
@@ -98,40 +114,21 @@ def place(*, book: Book, signal: Signal, now: datetime) -> Order:
     return order
 
 
-def _read_case(*, book: Book, broker: Broker, signal: Signal, now: datetime) -> _Case:
-    symbol = Symbol.objects.get(
-        exchange=broker.exchange, environment=broker.environment, name=signal.intent.symbol
-    )
-    return _Case(
-        signal=signal,
-        broker=broker,
-        symbol=symbol,
-        position=find_open_position(book_id=book.pk, symbol_id=symbol.pk),
-        in_flight=has_order_in_flight(book_id=book.pk, symbol_id=symbol.pk),
-        available=_available_quote(broker, symbol) if signal.intent.side is OrderSide.BUY else None,
-        now=now,
-    )
-
-
 def _available_quote(broker: Broker, symbol: Symbol) -> Decimal | None:
-    free = find_free_balance(broker.pk, symbol.quote)
-    if free is None or broker.balances_as_of is None:
-        return None
-    return free - claimed_quote(
-        broker_id=broker.pk, asset=symbol.quote, snapshot_at=broker.balances_as_of
-    )
+    free = find_free_balance(broker, symbol.quote)
+    return None if free is None else free - claimed_quote(broker=broker, asset=symbol.quote)
 
 
 def _size(case: _Case) -> tuple[Decimal | None, Decimal | None]:
     """Base quantity and quote amount to ask for. A strategy's amount is cut to what is affordable; an
     exit never sells more than its position holds."""
-    intent, market = case.signal.intent, case.symbol.to_market()
+    signal, market = case.signal, case.symbol.to_market()
     if case.is_exit:
         held = case.position.quantity if case.position else Decimal(0)
-        return market.round_quantity(min(intent.quantity or held, held)), None
-    amount = intent.quote_amount
+        return market.round_quantity(min(signal.quantity or held, held)), None
+    amount = signal.quote_amount
     if amount is None:
-        return market.round_quantity(intent.quantity or Decimal(0)), None
+        return market.round_quantity(signal.quantity or Decimal(0)), None
     if case.available is not None and amount.is_finite():
         amount = affordable_amount(wanted=amount, available=case.available, fee_rate=FEE_RATE)
     return None, floor_to(amount, QUOTE_STEP) if amount.is_finite() else Decimal(0)

@@ -8,10 +8,11 @@ from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from apps.accounts.models import User
+from apps.brokers.models import Broker
 from apps.core.models import OwnedQuerySet
 from apps.domain.orders import LIVE_STATUSES, OrderSide, OrderStatus
-from apps.markets.models import Candle
-from apps.trading.models import Fill, Order, Position
+from apps.markets.models import Candle, Symbol
+from apps.trading.models import Book, Fill, Order, Position
 
 ZERO = Decimal(0)
 Positions = TypeVar("Positions", bound=QuerySet[Any])
@@ -55,24 +56,25 @@ def find_open_position(*, book_id: int, symbol_id: int) -> Position | None:
     ).first()
 
 
-def has_order_in_flight(*, book_id: int, symbol_id: int) -> bool:
-    """Whether an order of this book is not settled yet: its outcome may still change the position."""
-    return Order.objects.filter(book_id=book_id, symbol_id=symbol_id, is_settled=False).exists()
+def list_orders_in_the_way(*, book: Book, symbol: Symbol, dedup_key: str) -> list[Order]:
+    """Orders that keep a new one out: the one that answers the same intent, and those of the same book
+    and symbol that are not settled, whose outcome may still change the position."""
+    unsettled = Q(book=book, symbol=symbol, is_settled=False)
+    return list(Order.objects.filter(unsettled | Q(dedup_key=dedup_key)))
 
 
-def claimed_quote(*, broker_id: int, asset: str, snapshot_at: datetime) -> Decimal:
-    """What buys that the balance snapshot can't contain still take of it, in quote currency."""
-    unseen = (
-        Q(status__in=_IN_FLIGHT) | Q(submitted_at__gt=snapshot_at) | Q(terminal_at__gt=snapshot_at)
+def claimed_quote(*, broker: Broker, asset: str) -> Decimal:
+    """What buys that the broker's balance snapshot can't contain still take of it, in quote currency."""
+    seen = broker.balances_as_of
+    unseen = Q(status__in=_IN_FLIGHT) | Q(submitted_at__gt=seen) | Q(terminal_at__gt=seen)
+    wanted = Coalesce(F("quote_amount"), F("quantity") * F("reference_price"))
+    claims = Order.objects.filter(
+        unseen, broker=broker, symbol__quote=asset, side=OrderSide.BUY
+    ).aggregate(
+        live=Sum(wanted, filter=Q(status__in=LIVE_STATUSES)),
+        done=Sum("filled_quote", filter=~Q(status__in=LIVE_STATUSES)),
     )
-    buys = Order.objects.filter(
-        unseen, broker_id=broker_id, symbol__quote=asset, side=OrderSide.BUY
-    )
-    live = buys.filter(status__in=LIVE_STATUSES).aggregate(
-        total=Sum(Coalesce(F("quote_amount"), F("quantity") * F("reference_price")))
-    )["total"]
-    done = buys.exclude(status__in=LIVE_STATUSES).aggregate(total=Sum("filled_quote"))["total"]
-    return (live or ZERO) + (done or ZERO)
+    return (claims["live"] or ZERO) + (claims["done"] or ZERO)
 
 
 def list_unsettled_orders(broker_id: int) -> list[Order]:

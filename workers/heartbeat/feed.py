@@ -15,7 +15,7 @@ from apps.domain.environments import Environment, Exchange
 from apps.exchanges import errors, ports
 from apps.exchanges.clients import create_candle_stream, create_client
 from apps.markets import services
-from apps.markets.models import Candle, Series
+from apps.markets.models import Series
 from apps.markets.selectors import find_newest_candle, list_series, timeframe_of
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ class Feed(threading.Thread):
         self.environment = environment
         self._stopped = threading.Event()
         self._series: dict[tuple[str, Timeframe], Series] = {}
+        self._newest: dict[int, datetime] = {}
         self._failures = 0
 
     def stop(self) -> None:
@@ -64,7 +65,7 @@ class Feed(threading.Thread):
         with closing(stream):
             stream.connect()
             for series in self._series.values():
-                self._fill(client, series, dispatch=True)
+                self._fill(client, series)
             self._record(is_connected=True, last_error="", symbols=self._names())
             logger.info("%s: connected, following %s", self.name, ", ".join(self._names()))
             self._failures = 0
@@ -94,7 +95,7 @@ class Feed(threading.Thread):
         stream.set_subscriptions(wanted)
         client = create_client(self.exchange, **client_options(self.exchange, self.environment))
         for series in added:
-            self._fill(client, series, dispatch=True)
+            self._fill(client, series)
         self._record(symbols=self._names())
 
     def _take(self, client: ports.ExchangeClient, update: ports.KlineUpdate) -> None:
@@ -102,34 +103,39 @@ class Feed(threading.Thread):
         series = self._series.get((update.symbol, update.timeframe))
         if series is None:
             return
-        now = timezone.now()
-        newest = find_newest_candle(series.pk)
-        row = services.store_live_candle(series_id=series.pk, candle=update.candle, received_at=now)
-        if row is None or (newest and newest.opened_at > row.opened_at):
+        now, opened_at = timezone.now(), update.candle.opened_at
+        candle_id = services.store_live_candle(
+            series_id=series.pk, candle=update.candle, received_at=now
+        )
+        before = self._newest.get(series.pk)
+        if candle_id is None or (before and before > opened_at):
             return  # another producer stored it, or it is late: strategies never see the past as news
-        if newest and row.opened_at - newest.opened_at > update.timeframe.duration:
-            self._fill_hole(client, series, newest, row)
-        services.dispatch_candle(candle_id=row.pk, now=now)
+        self._newest[series.pk] = opened_at
+        if before and opened_at - before > update.timeframe.duration:
+            self._fill_hole(client, series, before, opened_at)
+        services.dispatch_candle(candle_id=candle_id, now=now)
         self._record(last_candle_at=now)
 
     def _fill_hole(
-        self, client: ports.ExchangeClient, series: Series, before: Candle, after: Candle
+        self, client: ports.ExchangeClient, series: Series, before: datetime, after: datetime
     ) -> None:
         """Store what the stream did not bring; a hole that can't be filled now is only logged, because the
         newest candle must not wait for it."""
         logger.warning("%s: no candles between %s and %s, asking for them", series, before, after)
         with suppress(errors.ExchangeError):
-            self._fetch(client, series, start=before.opened_at, end=after.opened_at)
+            self._fetch(client, series, start=before, end=after)
 
-    def _fill(self, client: ports.ExchangeClient, series: Series, *, dispatch: bool) -> None:
+    def _fill(self, client: ports.ExchangeClient, series: Series) -> None:
         """Store everything since the newest candle we have, and dispatch only the last one if it is new."""
+        known = find_newest_candle(series.pk)
+        self._fetch(client, series, start=known.opened_at if known else None)
         newest = find_newest_candle(series.pk)
-        new = self._fetch(client, series, start=newest.opened_at if newest else None)
-        if not (dispatch and newest and new):
-            return  # a series that has just begun waits for its first candle to close
-        row = find_newest_candle(series.pk)
-        if row and row.dispatched_at is None:
-            services.dispatch_candle(candle_id=row.pk, now=timezone.now())
+        if newest is None:
+            return
+        self._newest[series.pk] = newest.opened_at
+        # A series that has just begun waits for its first candle to close.
+        if known and newest.pk != known.pk:
+            services.dispatch_candle(candle_id=newest.pk, now=timezone.now())
 
     def _fetch(
         self,
@@ -138,16 +144,15 @@ class Feed(threading.Thread):
         *,
         start: datetime | None,
         end: datetime | None = None,
-    ) -> list[datetime]:
+    ) -> None:
         """Read candles from the exchange, page by page from `start`, or the last ones without it."""
-        new: list[datetime] = []
-        while True:
+        while not self._stopped.is_set():
             page = client.get_candles(
                 series.symbol.name, timeframe_of(series), start=start, end=end, limit=HISTORY
             )
-            new += services.store_candles(series=series, candles=page, received_at=timezone.now())
-            if start is None or len(page) < HISTORY or self._stopped.is_set():
-                return new
+            services.store_candles(series=series, candles=page, received_at=timezone.now())
+            if start is None or len(page) < HISTORY:
+                return
             start = page[-1].opened_at
 
     def _read_series(self) -> dict[tuple[str, Timeframe], Series]:

@@ -95,9 +95,7 @@ def test_yes_becomes_an_order_with_its_decision(
     assert order.book == activation.book
 
 
-def test_no_is_a_decision_too(
-    activation: Activation, add_candle: AddCandle, now: datetime
-) -> None:
+def test_no_is_a_decision_too(activation: Activation, add_candle: AddCandle, now: datetime) -> None:
     candle = add_candle()
 
     evaluate_candle(candle_id=candle.pk, sandbox=FakeSandbox(answer(long=False)), now=now)
@@ -152,7 +150,11 @@ def test_in_a_position_it_is_asked_about_the_exit(
 
 @pytest.mark.parametrize(
     ("prices", "words"),
-    [({"low": 98.0}, "stop-loss"), ({"high": 104.5}, "take-profit"), ({"low": 90.0, "high": 110.0}, "stop-loss")],
+    [
+        ({"low": 98.0}, "stop-loss"),
+        ({"high": 104.5}, "take-profit"),
+        ({"low": 90.0, "high": 110.0}, "stop-loss"),
+    ],
 )
 def test_a_reached_stop_or_target_sells_without_asking(
     holding: Position, add_candle: AddCandle, now: datetime, prices: dict[str, float], words: str

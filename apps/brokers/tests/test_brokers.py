@@ -30,7 +30,8 @@ def test_a_snapshot_replaces_the_one_before(broker: Broker, now: datetime) -> No
     )
 
     assert [(row.asset, row.free) for row in broker.balances.all()] == [("BTC", 1)]
-    assert find_free_balance(broker.pk, "USDT") == 0
+    broker.refresh_from_db()
+    assert find_free_balance(broker, "USDT") == 0
 
 
 def test_an_older_snapshot_changes_nothing(broker: Broker, now: datetime) -> None:
@@ -42,9 +43,9 @@ def test_an_older_snapshot_changes_nothing(broker: Broker, now: datetime) -> Non
 
 
 def test_a_balance_that_was_never_read_is_unknown(broker: Broker) -> None:
-    Broker.objects.update(balances_as_of=None)
+    broker.balances_as_of = None
 
-    assert find_free_balance(broker.pk, "USDT") is None
+    assert find_free_balance(broker, "USDT") is None
 
 
 def test_a_failed_connection_test_keeps_its_words(

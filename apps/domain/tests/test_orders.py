@@ -15,7 +15,7 @@ def test_every_status_has_its_moves() -> None:
 
 
 def test_a_status_is_live_or_terminal() -> None:
-    assert LIVE_STATUSES | TERMINAL_STATUSES == set(OrderStatus)
+    assert set(OrderStatus) == LIVE_STATUSES | TERMINAL_STATUSES
     assert not LIVE_STATUSES & TERMINAL_STATUSES
 
 

@@ -8,15 +8,11 @@ from apps.domain.positions import Execution, Holding
 
 
 def buy(quantity: str, price: str, **fees: Decimal) -> Execution:
-    return Execution(
-        side=OrderSide.BUY, quantity=Decimal(quantity), price=Decimal(price), **fees
-    )
+    return Execution(side=OrderSide.BUY, quantity=Decimal(quantity), price=Decimal(price), **fees)
 
 
 def sell(quantity: str, price: str, **fees: Decimal) -> Execution:
-    return Execution(
-        side=OrderSide.SELL, quantity=Decimal(quantity), price=Decimal(price), **fees
-    )
+    return Execution(side=OrderSide.SELL, quantity=Decimal(quantity), price=Decimal(price), **fees)
 
 
 def test_average_cost_of_the_reference_trades() -> None:

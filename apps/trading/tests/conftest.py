@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from apps.domain.orders import OrderIntent, OrderPurpose, OrderSide, OrderSource, OrderType
+from apps.domain.orders import OrderPurpose, OrderSide, OrderSource, OrderType
 from apps.markets.models import Symbol
 from apps.trading.gate import Signal
 from apps.trading.models import Book, Order, Position, new_client_order_id
@@ -28,21 +28,18 @@ def make_signal(now: datetime) -> Callable[..., Signal]:
         *, side: OrderSide = OrderSide.BUY, amount: str = "100", key: str = "k", **values: object
     ) -> Signal:
         buys = side is OrderSide.BUY
-        intent = OrderIntent(
-            symbol="BTC/USDT",
-            side=side,
-            order_type=OrderType.MARKET,
-            purpose=OrderPurpose.ENTRY if buys else OrderPurpose.EXIT,
-            quote_amount=Decimal(amount) if buys else None,
-        )
         defaults = {
+            "side": side,
+            "order_type": OrderType.MARKET,
+            "purpose": OrderPurpose.ENTRY if buys else OrderPurpose.EXIT,
+            "quote_amount": Decimal(amount) if buys else None,
             "source": OrderSource.STRATEGY,
             "dedup_key": key,
             "reason": "because",
             "reference_price": Decimal(100),
             "valid_until": now + timedelta(minutes=1),
         }
-        return Signal(intent=intent, **{**defaults, **values})
+        return Signal(**{**defaults, **values})
 
     return make
 

@@ -33,7 +33,7 @@ def test_a_good_signal_becomes_an_order_on_its_way(
     now: datetime,
     sent: list[dict[str, object]],
 ) -> None:
-    order = place(book=book, signal=make_signal(), now=now)
+    order = place(book=book, symbol=symbol, signal=make_signal(), now=now)
 
     assert (order.status, order.quote_amount, order.quantity) == ("created", 100, None)
     assert len(order.client_order_id) == 32
@@ -49,15 +49,15 @@ def test_the_same_intent_is_one_order(
     now: datetime,
     sent: list[dict[str, object]],
 ) -> None:
-    first = place(book=book, signal=make_signal(), now=now)
-    second = place(book=book, signal=make_signal(), now=now)
+    first = place(book=book, symbol=symbol, signal=make_signal(), now=now)
+    second = place(book=book, symbol=symbol, signal=make_signal(), now=now)
 
     assert first == second
     assert len(sent) == 1
 
 
 def deny(book: Book, signal: Signal, now: datetime) -> str:
-    order = place(book=book, signal=signal, now=now)
+    order = place(book=book, symbol=Symbol.objects.get(), signal=signal, now=now)
     assert order.status == "denied"
     assert order.is_settled
     assert OrderEvent.objects.get(order=order).message == DenialCode(order.denial_code).words
@@ -85,7 +85,7 @@ def test_automation_off(book: Book, symbol: Symbol, make_signal: MakeSignal, now
 def test_one_order_at_a_time(
     book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime
 ) -> None:
-    place(book=book, signal=make_signal(key="first"), now=now)
+    place(book=book, symbol=symbol, signal=make_signal(key="first"), now=now)
 
     assert deny(book, make_signal(key="second"), now) == "in_flight"
 
@@ -148,7 +148,7 @@ def test_a_suspended_market(
 def test_a_strategy_is_cut_to_what_it_can_pay_with_the_fee(
     book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime
 ) -> None:
-    order = place(book=book, signal=make_signal(amount="5000"), now=now)
+    order = place(book=book, symbol=symbol, signal=make_signal(amount="5000"), now=now)
 
     assert order.quote_amount == Decimal("999.00099900")
 
@@ -157,19 +157,23 @@ def test_money_that_other_orders_claim_is_not_there_twice(
     book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime
 ) -> None:
     other = Book.objects.create(owner=book.owner, broker=book.broker, kind="activation", label="2")
-    place(book=other, signal=make_signal(amount="900", key="first"), now=now)
+    place(book=other, symbol=symbol, signal=make_signal(amount="900", key="first"), now=now)
 
-    order = place(book=book, signal=make_signal(amount="900", key="second"), now=now)
+    order = place(book=book, symbol=symbol, signal=make_signal(amount="900", key="second"), now=now)
 
     assert order.quote_amount == Decimal("99.90009990")
 
 
 def test_an_exit_passes_every_switch(
-    book: Book, position: Position, make_signal: MakeSignal, now: datetime
+    book: Book,
+    symbol: Symbol,
+    position: Position,
+    make_signal: MakeSignal,
+    now: datetime,
 ) -> None:
     Broker.objects.update(is_active=False, automation="off")
 
-    order = place(book=book, signal=make_signal(side=OrderSide.SELL), now=now)
+    order = place(book=book, symbol=symbol, signal=make_signal(side=OrderSide.SELL), now=now)
 
     assert (order.status, order.quantity, order.position) == ("created", 1, position)
 
@@ -185,7 +189,7 @@ def test_an_exit_of_dust_is_denied(
 def test_a_foreign_broker_row_is_never_touched(
     book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime
 ) -> None:
-    order = place(book=book, signal=make_signal(), now=now)
+    order = place(book=book, symbol=symbol, signal=make_signal(), now=now)
 
     assert {order.owner_id, order.broker.owner_id} == {book.owner_id}
 
@@ -197,8 +201,8 @@ def test_query_budget(
     now: datetime,
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
-    # savepoint, lock, duplicate, symbol, position, in flight, balance, claims, order, event, release
-    with django_assert_max_num_queries(14):
-        place(book=book, signal=make_signal(), now=now)
+    # the lock, orders in the way, position, balance, claims, and the order with its event
+    with django_assert_max_num_queries(7):
+        place(book=book, symbol=symbol, signal=make_signal(), now=now)
 
     assert Order.objects.count() == 1

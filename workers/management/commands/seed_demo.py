@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from apps.strategies.sandbox import SandboxUnavailable
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
@@ -22,6 +21,7 @@ from apps.markets.models import Symbol
 from apps.markets.selectors import find_default_symbol
 from apps.markets.services import refresh_symbols
 from apps.strategies.models import Strategy, StrategyVersion
+from apps.strategies.sandbox import SandboxUnavailable
 from apps.strategies.services import add_sample
 
 USERNAME = "demo"

@@ -1,0 +1,1 @@
+"""Measurements on the real processes, each with its limit or its peer in the same run."""
