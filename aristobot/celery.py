@@ -1,5 +1,6 @@
 """The Celery app: queues, routes and what makes a worker safe."""
 
+import gc
 import os
 import sys
 from typing import Any
@@ -9,6 +10,7 @@ from celery.signals import (
     beat_init,
     setup_logging,
     task_prerun,
+    worker_init,
     worker_process_init,
     worker_ready,
 )
@@ -36,6 +38,13 @@ def set_queues(sender: Celery, **_kwargs: Any) -> None:
 @setup_logging.connect
 def use_django_logging(**_kwargs: Any) -> None:
     """Leave logging as Django set it up."""
+
+
+@worker_init.connect
+def freeze_memory(**_kwargs: Any) -> None:
+    """Children share what the parent has loaded: the collector leaves it alone, so it is not copied."""
+    gc.collect()
+    gc.freeze()
 
 
 @worker_process_init.connect

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from apps.bots.cases import Case, list_waiting_cases
 from apps.bots.models import Activation, Decision
-from apps.bots.questions import Case, read_case
-from apps.bots.selectors import is_decided, list_waiting_activations
+from apps.bots.selectors import is_decided
 from apps.brokers.models import Broker
 from apps.domain.candles import Timeframe
 from apps.domain.orders import (
@@ -20,9 +20,8 @@ from apps.domain.orders import (
     OrderType,
 )
 from apps.domain.risk import DenialCode
-from apps.markets.models import Candle, Symbol
-from apps.markets.selectors import get_candle
-from apps.markets.services import follow, is_fresh
+from apps.markets.models import Symbol
+from apps.markets.services import follow
 from apps.strategies.models import StrategyVersion
 from apps.strategies.sandbox import Answer, Sandbox, StrategyFailed
 from apps.trading.gate import Signal, place
@@ -83,21 +82,15 @@ def resume(*, activation: Activation) -> None:
 def evaluate_candle(*, candle_id: int, sandbox: Sandbox, now: datetime) -> list[Decision]:
     """Ask every activation that waits for this candle. One that has seen it is not asked again, and a
     candle that is no longer the newest, or too old, is not traded on. Raises SandboxUnavailable."""
-    candle = get_candle(candle_id)
-    if candle.has_newer or not is_fresh(candle, candle.series, now):  # type: ignore[attr-defined]  # annotated
-        logger.info("candle %s came too late to trade on", candle)
-        return []
     decisions = [
-        _evaluate(activation, candle, sandbox, now)
-        for activation in list_waiting_activations(candle=candle, now=now)
+        _evaluate(case, sandbox, now)
+        for case in list_waiting_cases(candle_id=candle_id, now=now)
+        if now < case.valid_until
     ]
     return [decision for decision in decisions if decision is not None]
 
 
-def _evaluate(
-    activation: Activation, candle: Candle, sandbox: Sandbox, now: datetime
-) -> Decision | None:
-    case = read_case(activation=activation, candle=candle)
+def _evaluate(case: Case, sandbox: Sandbox, now: datetime) -> Decision | None:
     if case.in_flight:
         reason = "An earlier order is not settled yet, so the strategy was not asked."
         return _decide(case, Action.WAIT, reason, now=now)
@@ -105,13 +98,13 @@ def _evaluate(
         return _decide(case, Action.SELL, exit_reason, now=now)
     try:
         answer = sandbox.evaluate(
-            key=f"{activation.pk}-{activation.version_id}",
-            code=activation.version.code,
+            key=f"{case.activation.pk}-{case.version.pk}",
+            code=case.version.code,
             question=case.to_question(),
         )
     except StrategyFailed as error:
-        pause(activation=activation, error=error.traceback or error.message)
-        logger.warning("activation %s paused: %s", activation.pk, error.message)
+        pause(activation=case.activation, error=error.traceback or error.message)
+        logger.warning("activation %s paused: %s", case.activation.pk, error.message)
         return _decide(case, Action.FAILED, f"Paused: {error.message}", now=now)
     action, reason = _interpret(case, answer)
     return _decide(case, action, reason, answer=answer, now=now)
@@ -136,7 +129,7 @@ def _decide(
             order = None
             if action in {Action.BUY, Action.SELL}:
                 signal = _make_signal(case, action, reason, answer)
-                order = place(book=case.activation.book, symbol=case.symbol, signal=signal, now=now)
+                order = place(book=case.book, symbol=case.symbol, signal=signal, now=now)
             return Decision.objects.create(
                 owner_id=case.activation.owner_id,
                 activation=case.activation,

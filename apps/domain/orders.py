@@ -56,7 +56,7 @@ class OrderStatus(StrEnum):
 
 _S = OrderStatus
 TERMINAL_STATUSES = frozenset({_S.DENIED, _S.FILLED, _S.CANCELLED, _S.REJECTED, _S.EXPIRED})
-#: Statuses in which the order rests, may rest or is about to be sent: it claims money and blocks a second entry.
+#: The order rests, may rest or is about to be sent: it claims money and blocks a second entry.
 LIVE_STATUSES = frozenset(set(OrderStatus) - TERMINAL_STATUSES)
 _ANSWERS = frozenset(
     {_S.OPEN, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELLED, _S.REJECTED, _S.EXPIRED}

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import Exists, OuterRef
 
 from apps.domain.candles import Timeframe
 from apps.domain.environments import Environment, Exchange
@@ -61,13 +60,6 @@ def _unpack(kind: str, packed: bytes | None) -> "array[Any]":
     if sys.byteorder == "little":
         column.byteswap()
     return column
-
-
-def get_candle(candle_id: int) -> Candle:
-    """A candle with its series and symbol, and `has_newer`: whether a later one has closed since."""
-    newer = Candle.objects.filter(series=OuterRef("series"), opened_at__gt=OuterRef("opened_at"))
-    rows = Candle.objects.select_related("series__symbol").annotate(has_newer=Exists(newer))
-    return rows.get(pk=candle_id)
 
 
 def find_newest_candle(series_id: int) -> Candle | None:

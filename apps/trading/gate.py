@@ -6,8 +6,7 @@ from decimal import Decimal
 
 from django.db import transaction
 
-from apps.brokers.models import Automation, Broker
-from apps.brokers.selectors import find_free_balance
+from apps.brokers.models import Automation
 from apps.core.enqueue import enqueue_on_commit
 from apps.core.tasks import TaskName
 from apps.domain.markets import floor_to
@@ -16,8 +15,8 @@ from apps.domain.risk import DenialCode
 from apps.domain.sizing import affordable_amount
 from apps.markets.models import Symbol
 from apps.trading.events import record_event
-from apps.trading.models import Book, Order, Position
-from apps.trading.selectors import claimed_quote, find_open_position, list_orders_in_the_way
+from apps.trading.models import Book, Order
+from apps.trading.standing import Standing, lock_and_read
 
 #: Share of a trade that the exchange may take; what it really took is read from the fills.
 FEE_RATE = Decimal("0.001")
@@ -47,16 +46,13 @@ class Signal:
     take_profit: Decimal | None = None
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
-    """All that the rules look at, read once under the broker's lock."""
+    """All that the rules look at."""
 
     signal: Signal
-    broker: Broker
     symbol: Symbol
-    position: Position | None
-    in_flight: bool
-    available: Decimal | None
+    standing: Standing
     now: datetime
 
     @property
@@ -68,28 +64,18 @@ class _Case:
 def place(*, book: Book, symbol: Symbol, signal: Signal, now: datetime) -> Order:
     """The order that `signal` becomes: created and on its way, or denied with its code and words. The
     same dedup key always gives the same order. No exchange is asked; holds the broker's row lock."""
-    broker = Broker.objects.select_for_update(no_key=True).get(pk=book.broker_id)
-    in_the_way = list_orders_in_the_way(book=book, symbol=symbol, dedup_key=signal.dedup_key)
-    for earlier in in_the_way:
-        if earlier.dedup_key == signal.dedup_key:
-            return earlier
-    case = _Case(
-        signal=signal,
-        broker=broker,
-        symbol=symbol,
-        position=find_open_position(book_id=book.pk, symbol_id=symbol.pk),
-        in_flight=bool(in_the_way),
-        available=_available_quote(broker, symbol) if signal.side is OrderSide.BUY else None,
-        now=now,
-    )
+    standing = lock_and_read(book=book, symbol=symbol, dedup_key=signal.dedup_key)
+    if standing.earlier_order_id:
+        return Order.objects.get(pk=standing.earlier_order_id)
+    case = _Case(signal=signal, symbol=symbol, standing=standing, now=now)
     quantity, quote_amount = _size(case)
     denial = _find_denial(case, quantity=quantity, quote_amount=quote_amount)
     order = Order.objects.create(
         owner_id=book.owner_id,
         book=book,
-        broker=broker,
+        broker_id=book.broker_id,
         symbol=symbol,
-        position=case.position if case.is_exit else None,
+        position_id=standing.position_id if case.is_exit else None,
         dedup_key=signal.dedup_key,
         source=signal.source,
         purpose=signal.purpose,
@@ -114,23 +100,19 @@ def place(*, book: Book, symbol: Symbol, signal: Signal, now: datetime) -> Order
     return order
 
 
-def _available_quote(broker: Broker, symbol: Symbol) -> Decimal | None:
-    free = find_free_balance(broker, symbol.quote)
-    return None if free is None else free - claimed_quote(broker=broker, asset=symbol.quote)
-
-
 def _size(case: _Case) -> tuple[Decimal | None, Decimal | None]:
     """Base quantity and quote amount to ask for. A strategy's amount is cut to what is affordable; an
     exit never sells more than its position holds."""
     signal, market = case.signal, case.symbol.to_market()
     if case.is_exit:
-        held = case.position.quantity if case.position else Decimal(0)
+        held = case.standing.held
         return market.round_quantity(min(signal.quantity or held, held)), None
     amount = signal.quote_amount
     if amount is None:
         return market.round_quantity(signal.quantity or Decimal(0)), None
-    if case.available is not None and amount.is_finite():
-        amount = affordable_amount(wanted=amount, available=case.available, fee_rate=FEE_RATE)
+    available = case.standing.available
+    if available is not None and amount.is_finite():
+        amount = affordable_amount(wanted=amount, available=available, fee_rate=FEE_RATE)
     return None, floor_to(amount, QUOTE_STEP) if amount.is_finite() else Decimal(0)
 
 
@@ -140,7 +122,7 @@ def _find_denial(
     """The first rule that says no."""
     if case.signal.valid_until <= case.now:
         return DenialCode.STALE
-    if case.in_flight:
+    if case.standing.in_flight:
         return DenialCode.IN_FLIGHT
     if not case.symbol.is_trading:
         return DenialCode.MARKET_CLOSED
@@ -155,7 +137,7 @@ def _find_denial(
 
 
 def _find_exit_denial(case: _Case, quantity: Decimal) -> DenialCode | None:
-    if case.position is None:
+    if case.standing.position_id is None:
         return DenialCode.NO_POSITION
     if not case.symbol.to_market().is_sellable(quantity, case.signal.reference_price):
         return DenialCode.BELOW_MINIMUM
@@ -163,21 +145,21 @@ def _find_exit_denial(case: _Case, quantity: Decimal) -> DenialCode | None:
 
 
 def _find_switch_denial(case: _Case) -> DenialCode | None:
-    if not case.broker.is_active:
+    if not case.standing.is_active:
         return DenialCode.BROKER_INACTIVE
     needed = {
         OrderSource.STRATEGY: Automation.STRATEGIES,
         OrderSource.WEBHOOK: Automation.WEBHOOKS,
     }.get(case.signal.source)
-    if needed and case.broker.automation != needed:
+    if needed and case.standing.automation != needed:
         return DenialCode.AUTOMATION_OFF
-    return DenialCode.POSITION_OPEN if case.position else None
+    return DenialCode.POSITION_OPEN if case.standing.position_id else None
 
 
 def _find_balance_denial(case: _Case) -> DenialCode | None:
-    if case.available is None:
+    if case.standing.available is None:
         return DenialCode.UNKNOWN_BALANCE
-    return DenialCode.INSUFFICIENT_BALANCE if case.available <= 0 else None
+    return DenialCode.INSUFFICIENT_BALANCE if case.standing.available <= 0 else None
 
 
 def _find_size_denial(
@@ -188,7 +170,7 @@ def _find_size_denial(
     bought = quantity if quantity is not None else (quote_amount or Decimal(0)) / price
     if bought <= 0:
         return DenialCode.INVALID_SIZE
-    if case.available is not None and bought * price > case.available:
+    if case.standing.available is not None and bought * price > case.standing.available:
         return DenialCode.INSUFFICIENT_BALANCE
     market = case.symbol.to_market()
     worst_price = price * (1 - (case.signal.stop_loss or Decimal(0)))

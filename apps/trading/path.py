@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db import transaction
-from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db import connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from apps.brokers.services import connect
 from apps.core.enqueue import enqueue_on_commit
 from apps.core.tasks import TaskName
+from apps.core.traces import current_trace_id
 from apps.core.venues import NotRunning
 from apps.domain.orders import (
     NEXT_STATUSES,
@@ -34,6 +34,21 @@ logger = logging.getLogger(__name__)
 
 #: From the claim to the last moment at which the exchange may still take the order.
 SEND_WINDOW = timedelta(seconds=5)
+
+
+# Claim and event are one statement: either both are there or neither, in a single round trip.
+_CLAIM = """
+WITH claimed AS (
+    UPDATE trading_order
+    SET status = %(submitted)s, submitted_at = now(), send_deadline = now() + %(window)s
+    WHERE id = %(order_id)s AND status = %(created)s AND valid_until > now()
+      AND (purpose = %(exit)s
+           OR EXISTS (SELECT 1 FROM brokers_broker WHERE id = broker_id AND is_active))
+    RETURNING id, submitted_at
+)
+INSERT INTO trading_orderevent (order_id, at, status, message, trace_id)
+SELECT id, submitted_at, %(submitted)s, %(message)s, %(trace_id)s FROM claimed
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +75,25 @@ def submit_order(*, order_id: int) -> None:
             move(order_id=order_id, status=OrderStatus.UNKNOWN, message=outcome.message, now=now)
 
 
-@transaction.atomic
 def claim(*, order_id: int) -> Order | None:
     """Make a created order ours to send, in one UPDATE; None when another worker has it, when it is too
     old, or when the broker has been switched off (exits pass the switch)."""
-    may_trade = Q(purpose=OrderPurpose.EXIT) | Q(broker__is_active=True)
-    claimed = Order.objects.filter(
-        may_trade, pk=order_id, status=OrderStatus.CREATED, valid_until__gt=Now()
-    ).update(status=OrderStatus.SUBMITTED, submitted_at=Now(), send_deadline=Now() + SEND_WINDOW)
-    if not claimed:
-        return None
-    order = Order.objects.select_related("broker", "symbol").get(pk=order_id)
-    assert order.submitted_at is not None  # noqa: S101  the claim has just set it
-    record_event(order, at=order.submitted_at, message="Claimed, about to be sent.")
-    return order
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _CLAIM,
+            {
+                "order_id": order_id,
+                "created": OrderStatus.CREATED.value,
+                "submitted": OrderStatus.SUBMITTED.value,
+                "exit": OrderPurpose.EXIT.value,
+                "window": SEND_WINDOW,
+                "message": "Claimed, about to be sent.",
+                "trace_id": current_trace_id(),
+            },
+        )
+        if cursor.rowcount == 0:
+            return None
+    return Order.objects.select_related("broker", "symbol").get(pk=order_id)
 
 
 def _send(order: Order) -> ports.OrderReport | errors.ExchangeError | Unclear:

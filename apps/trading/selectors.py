@@ -4,15 +4,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from apps.accounts.models import User
-from apps.brokers.models import Broker
 from apps.core.models import OwnedQuerySet
-from apps.domain.orders import LIVE_STATUSES, OrderSide, OrderStatus
-from apps.markets.models import Candle, Symbol
-from apps.trading.models import Book, Fill, Order, Position
+from apps.domain.orders import OrderStatus
+from apps.markets.models import Candle
+from apps.trading.models import Fill, Order, Position
 
 ZERO = Decimal(0)
 Positions = TypeVar("Positions", bound=QuerySet[Any])
@@ -47,34 +45,6 @@ def list_open_positions(user: User) -> OwnedQuerySet[Position]:
     """The user's open positions with their `last_price`."""
     mine = Position.objects.for_user(user).filter(closed_at__isnull=True)
     return with_last_price(mine.select_related("symbol", "book", "book__broker"))
-
-
-def find_open_position(*, book_id: int, symbol_id: int) -> Position | None:
-    """The open cycle of a book in a symbol."""
-    return Position.objects.filter(
-        book_id=book_id, symbol_id=symbol_id, closed_at__isnull=True
-    ).first()
-
-
-def list_orders_in_the_way(*, book: Book, symbol: Symbol, dedup_key: str) -> list[Order]:
-    """Orders that keep a new one out: the one that answers the same intent, and those of the same book
-    and symbol that are not settled, whose outcome may still change the position."""
-    unsettled = Q(book=book, symbol=symbol, is_settled=False)
-    return list(Order.objects.filter(unsettled | Q(dedup_key=dedup_key)))
-
-
-def claimed_quote(*, broker: Broker, asset: str) -> Decimal:
-    """What buys that the broker's balance snapshot can't contain still take of it, in quote currency."""
-    seen = broker.balances_as_of
-    unseen = Q(status__in=_IN_FLIGHT) | Q(submitted_at__gt=seen) | Q(terminal_at__gt=seen)
-    wanted = Coalesce(F("quote_amount"), F("quantity") * F("reference_price"))
-    claims = Order.objects.filter(
-        unseen, broker=broker, symbol__quote=asset, side=OrderSide.BUY
-    ).aggregate(
-        live=Sum(wanted, filter=Q(status__in=LIVE_STATUSES)),
-        done=Sum("filled_quote", filter=~Q(status__in=LIVE_STATUSES)),
-    )
-    return (claims["live"] or ZERO) + (claims["done"] or ZERO)
 
 
 def list_unsettled_orders(broker_id: int) -> list[Order]:

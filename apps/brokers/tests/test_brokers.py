@@ -8,7 +8,6 @@ from django.urls import reverse
 from apps.accounts.models import User
 from apps.brokers import services
 from apps.brokers.models import Balance, Broker
-from apps.brokers.selectors import find_free_balance
 from apps.domain.paper import paper_secret
 from apps.exchanges import ports
 
@@ -30,8 +29,6 @@ def test_a_snapshot_replaces_the_one_before(broker: Broker, now: datetime) -> No
     )
 
     assert [(row.asset, row.free) for row in broker.balances.all()] == [("BTC", 1)]
-    broker.refresh_from_db()
-    assert find_free_balance(broker, "USDT") == 0
 
 
 def test_an_older_snapshot_changes_nothing(broker: Broker, now: datetime) -> None:
@@ -40,12 +37,6 @@ def test_an_older_snapshot_changes_nothing(broker: Broker, now: datetime) -> Non
     )
 
     assert Balance.objects.get().asset == "USDT"
-
-
-def test_a_balance_that_was_never_read_is_unknown(broker: Broker) -> None:
-    broker.balances_as_of = None
-
-    assert find_free_balance(broker, "USDT") is None
 
 
 def test_a_failed_connection_test_keeps_its_words(

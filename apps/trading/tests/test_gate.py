@@ -201,8 +201,8 @@ def test_query_budget(
     now: datetime,
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
-    # the lock, orders in the way, position, balance, claims, and the order with its event
-    with django_assert_max_num_queries(7):
+    # the lock, the standing, the order, its event
+    with django_assert_max_num_queries(4):
         place(book=book, symbol=symbol, signal=make_signal(), now=now)
 
     assert Order.objects.count() == 1

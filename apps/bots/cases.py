@@ -1,0 +1,143 @@
+"""One activation and one closed candle: all that a decision is made of, read in one query."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import connection
+
+from apps.bots.models import Activation
+from apps.core.rows import Rows
+from apps.domain.candles import Timeframe
+from apps.markets.models import Candle, Series, Symbol
+from apps.markets.selectors import get_window
+from apps.strategies.contract import PositionView
+from apps.strategies.models import StrategyVersion
+from apps.strategies.sandbox import Candles, Question
+from apps.trading.models import Book, Position
+
+_ROWS = Rows(
+    candle=Candle,
+    series=Series,
+    symbol=Symbol,
+    activation=Activation,
+    version=StrategyVersion,
+    book=Book,
+    position=Position,
+)
+# Strategies wait for the answer, so it is one query: the candle, if it is still the newest of its series,
+# with every activation that is switched on for it, within its dates, and has not decided on it yet.
+_WAITING = f"""
+SELECT {_ROWS.columns}, broker.balances_as_of IS NOT NULL, balance.free,
+       EXISTS (SELECT 1 FROM trading_order AS o
+               WHERE o.book_id = book.id AND o.symbol_id = symbol.id AND NOT o.is_settled)
+FROM markets_candle AS candle
+JOIN markets_series AS series ON series.id = candle.series_id
+JOIN markets_symbol AS symbol ON symbol.id = series.symbol_id
+JOIN bots_activation AS activation ON activation.series_id = series.id
+JOIN strategies_strategyversion AS version ON version.id = activation.version_id
+JOIN trading_book AS book ON book.id = activation.book_id
+JOIN brokers_broker AS broker ON broker.id = book.broker_id
+LEFT JOIN brokers_balance AS balance
+       ON balance.broker_id = broker.id AND balance.asset = symbol.quote
+LEFT JOIN trading_position AS position
+       ON position.book_id = book.id AND position.symbol_id = symbol.id AND position.closed_at IS NULL
+WHERE candle.id = %(candle_id)s
+  AND NOT EXISTS (SELECT 1 FROM markets_candle AS later
+                  WHERE later.series_id = candle.series_id AND later.opened_at > candle.opened_at)
+  AND activation.is_active
+  AND activation.starts_at <= %(now)s
+  AND (activation.ends_at IS NULL OR activation.ends_at > %(now)s)
+  AND NOT EXISTS (SELECT 1 FROM bots_decision AS decision
+                  WHERE decision.activation_id = activation.id AND decision.candle_id = candle.id)
+ORDER BY activation.id
+"""  # noqa: S608  the columns come from the models
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What a strategy is asked on; `balance` is the free quote currency, None before the first snapshot,
+    `in_flight` says that an order of the book is not settled yet."""
+
+    candle: Candle
+    series: Series
+    symbol: Symbol
+    activation: Activation
+    version: StrategyVersion
+    book: Book
+    position: Position | None
+    balance: Decimal | None
+    in_flight: bool
+
+    @property
+    def valid_until(self) -> datetime:
+        """A signal lives for one candle from its receipt. The moment of receipt counts, not the candle's
+        own time, which a replayed market runs through at its own speed."""
+        return self.candle.received_at + Timeframe(self.series.timeframe).duration
+
+    def find_watched_exit(self) -> str | None:
+        """Why the position has to go before the strategy is even asked: its stop-loss or take-profit was
+        reached. Both are watched here, on closed candles, the stop first."""
+        if self.position is None:
+            return None
+        stop, target = self.position.stop_loss_price, self.position.take_profit_price
+        if stop is not None and self.candle.low <= stop:
+            return f"The price fell to the stop-loss at {stop.normalize():f}: the position is sold."
+        if target is not None and self.candle.high > target:
+            return (
+                f"The price passed the take-profit at {target.normalize():f}: the position is sold."
+            )
+        return None
+
+    def to_question(self) -> Question:
+        """The same as the sandbox takes it."""
+        window = get_window(
+            series_id=self.series.pk, until=self.candle.opened_at, limit=self.version.lookback
+        )
+        return Question(
+            candles=Candles.from_columns(
+                opened_at_ms=window.opened_at_ms,
+                open=window.open,
+                high=window.high,
+                low=window.low,
+                close=window.close,
+                volume=window.volume,
+            ),
+            balance=self.balance or Decimal(0),
+            position=self._view_position(),
+            params=self.activation.parameters,
+        )
+
+    def _view_position(self) -> PositionView | None:
+        if self.position is None:
+            return None
+        holding = self.position.to_holding()
+        return PositionView(
+            side="long",
+            quantity=float(holding.quantity),
+            entry_price=float(holding.average_price or 0),
+            unrealized_pnl=float(holding.unrealized_pnl(Decimal(str(self.candle.close)))),
+        )
+
+
+def list_waiting_cases(*, candle_id: int, now: datetime) -> list[Case]:
+    """The cases, of all users, that wait for a candle; none when it is no longer the newest."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITING, {"candle_id": candle_id, "now": now})
+        return [_to_case(row) for row in cursor.fetchall()]
+
+
+def _to_case(row: tuple[object, ...]) -> Case:
+    (candle, series, symbol, activation, version, book, position), rest = _ROWS.split(row)
+    has_snapshot, free, in_flight = rest
+    return Case(
+        candle=candle,
+        series=series,
+        symbol=symbol,
+        activation=activation,
+        version=version,
+        book=book,
+        position=position,
+        balance=(free or Decimal(0)) if has_snapshot else None,
+        in_flight=bool(in_flight),
+    )
