@@ -63,7 +63,13 @@ def _database() -> dict[str, Any]:
 
 
 DATABASES = {"default": {**_database(), "CONN_HEALTH_CHECKS": True}}
-DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+DATABASES["default"]["OPTIONS"] = {
+    "connect_timeout": 5,
+    # A statement that comes again is planned once for a connection.
+    "server_side_binding": True,
+    "prepare_threshold": 3,
+    **DATABASES["default"].get("OPTIONS", {}),
+}
 DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = f"unix://{VALKEY_SOCKET}?db=0" if EMBEDDED_VALKEY else env.str("REDIS_URL")
