@@ -8,6 +8,7 @@ from typing import Any
 
 import django_stubs_ext
 import environ
+from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
 from aristobot import unfold
@@ -33,8 +34,23 @@ try:
     ENCRYPTION_KEYS = env.list("ARISTOBOT_ENCRYPTION_KEYS")
 except ImproperlyConfigured as error:
     raise ImproperlyConfigured(
-        f"{error} `python3 manage.py up` makes it on its first start; elsewhere set it in .env."
+        f"{error}. `python3 manage.py up` makes it on its first start; elsewhere set it in .env."
     ) from None
+for _key in ENCRYPTION_KEYS:
+    try:
+        Fernet(_key)
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"ARISTOBOT_ENCRYPTION_KEYS holds something that is no Fernet key: {error}"
+        ) from None
+
+
+def _number(name: str, default: float) -> float:
+    try:
+        return env.float(name, default=default)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a number, not {env.str(name)!r}.") from None
+
 
 DEBUG = env.bool("DEBUG", default=False)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1"])
@@ -76,15 +92,15 @@ REDIS_URL = f"unix://{VALKEY_SOCKET}?db=0" if EMBEDDED_VALKEY else env.str("REDI
 
 # --- Ports and the paper exchange -----------------------------------------------------------------
 BIND_HOST = env.str("ARISTOBOT_HOST", default="127.0.0.1")
-WEB_PORT = env.int("ARISTOBOT_PORT", default=8000)
-WEBHOOK_PORT = env.int("ARISTOBOT_WEBHOOK_PORT", default=8888)
+WEB_PORT = int(_number("ARISTOBOT_PORT", 8000))
+WEBHOOK_PORT = int(_number("ARISTOBOT_WEBHOOK_PORT", 8888))
 FLOWER_URL = env.str("ARISTOBOT_FLOWER_URL", default="http://127.0.0.1:5555")
 PAPER_EXCHANGE_URLS = {
     "binance": env.str("ARISTOBOT_PAPER_BINANCE_URL", default="http://127.0.0.1:9001")
 }
 # simulated, replay:FILE[,FILE...] or live[:URL]; its first word is the environment of paper brokers.
 PAPER_MARKET = env.str("ARISTOBOT_PAPER_MARKET", default="simulated")
-PAPER_SPEED = env.float("ARISTOBOT_PAPER_SPEED", default=60.0)
+PAPER_SPEED = _number("ARISTOBOT_PAPER_SPEED", 60)
 
 # --- Celery ---------------------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace(
@@ -179,7 +195,8 @@ LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 SESSION_COOKIE_AGE = 24 * 60 * 60
 SESSION_SAVE_EVERY_REQUEST = False
-X_FRAME_OPTIONS = "SAMEORIGIN"
+X_FRAME_OPTIONS = "SAMEORIGIN"  # Flower is shown in a frame of our own
+SILENCED_SYSTEM_CHECKS = ["security.W019"]
 
 # Behind a TLS proxy: cookies over https only, and the proxy's word for the scheme.
 HTTPS = env.bool("ARISTOBOT_HTTPS", default=False)

@@ -95,7 +95,7 @@ def store_live_candle(*, series_id: int, candle: ports.Candle, received_at: date
     """Keep a candle that just closed and return its id; None when it is stored already (another producer
     was faster). One statement: strategies wait for it."""
     # fmt: off
-    values = [
+    values: list[Any] = [
         series_id, candle.opened_at, candle.open, candle.high, candle.low, candle.close,
         candle.volume, received_at,
     ]

@@ -6,7 +6,7 @@ import time
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any, Self, TypeVar
@@ -175,6 +175,7 @@ class _Child:
 
     def __init__(self, socket_path: str, code: str, deadline: float) -> None:
         self.code = code
+        self._pid = os.getpid()
         self._socket = socket.socket(socket.AF_UNIX)
         try:
             self._connect(socket_path, deadline)
@@ -184,6 +185,11 @@ class _Child:
             raise
 
     def close(self) -> None:
+        """End the process: the sandbox kills it when the connection is shut down, even if a process
+        forked from this one still holds a copy. That copy itself shuts nothing down."""
+        if os.getpid() == self._pid:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     def ask(self, request: bytes, deadline: float) -> dict[str, Any]:

@@ -78,19 +78,17 @@ def submit_order(*, order_id: int) -> None:
 def claim(*, order_id: int) -> Order | None:
     """Make a created order ours to send, in one UPDATE; None when another worker has it, when it is too
     old, or when the broker has been switched off (exits pass the switch)."""
+    values: dict[str, Any] = {
+        "order_id": order_id,
+        "created": OrderStatus.CREATED.value,
+        "submitted": OrderStatus.SUBMITTED.value,
+        "exit": OrderPurpose.EXIT.value,
+        "window": SEND_WINDOW,
+        "message": "Claimed, about to be sent.",
+        "trace_id": current_trace_id(),
+    }
     with connection.cursor() as cursor:
-        cursor.execute(
-            _CLAIM,
-            {
-                "order_id": order_id,
-                "created": OrderStatus.CREATED.value,
-                "submitted": OrderStatus.SUBMITTED.value,
-                "exit": OrderPurpose.EXIT.value,
-                "window": SEND_WINDOW,
-                "message": "Claimed, about to be sent.",
-                "trace_id": current_trace_id(),
-            },
-        )
+        cursor.execute(_CLAIM, values)
         if cursor.rowcount == 0:
             return None
     return Order.objects.select_related("broker", "symbol").get(pk=order_id)

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-SETTING = re.compile(r'env\.\w+\(\s*"([A-Z_]+)"')
+SETTING = re.compile(r'(?:env\.\w+|_number)\(\s*"([A-Z_]+)"')
 EXAMPLE = re.compile(r"^#?([A-Z_]+)=", re.MULTILINE)
 
 

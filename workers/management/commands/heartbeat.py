@@ -5,7 +5,7 @@ import threading
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError, close_old_connections
 
 from apps.brokers.selectors import list_venues_in_use
 from apps.core.health import announce
@@ -34,9 +34,10 @@ class Command(BaseCommand):
             feed.join(timeout=5)
 
     def _follow(self, feeds: dict[tuple[str, str], Feed]) -> None:
+        close_old_connections()
         try:
             wanted = {venue for venue in list_venues_in_use() if is_reachable(venue[1])}
-        except OperationalError as error:
+        except (InterfaceError, OperationalError) as error:
             self.stderr.write(f"the database does not answer: {error}")
             return
         for venue in feeds.keys() - wanted:

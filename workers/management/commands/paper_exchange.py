@@ -38,7 +38,7 @@ class Command(BaseCommand):
         )
         add("--speed", default="1", help="market seconds per second (1)")
         add("--state", required=True, type=Path, help="file that remembers accounts and orders")
-        add("--seed", default=0, type=int, help="which simulated market (0)")
+        add("--seed", default=25, type=int, help="which simulated market (25)")
         add("--start", help="where a new replay begins: ISO time with its offset")
         add(
             "--balance",
