@@ -17,6 +17,8 @@ from celery.signals import (
 from kombu.entity import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aristobot.settings")
+# The checks load every page of the admin; `migrate` and CI have run them.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 app = Celery("aristobot")
 app.config_from_object("django.conf:settings", namespace="CELERY")

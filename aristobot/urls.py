@@ -7,6 +7,8 @@ from django.views.generic import RedirectView
 from apps.core import health
 from apps.core.flower import FlowerProxy, TasksView
 
+admin.autodiscover()
+
 urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),

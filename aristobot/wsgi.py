@@ -1,5 +1,6 @@
 """The webhook server: `gunicorn aristobot.wsgi:application`. It serves webhook_urls and nothing else."""
 
+import gc
 import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aristobot.settings")
@@ -13,3 +14,5 @@ application = get_wsgi_application()
 from apps.core.health import announce  # noqa: E402  the settings have to be ready first
 
 announce("webhook")
+# Gunicorn forks after this: what is loaded stays shared.
+gc.freeze()

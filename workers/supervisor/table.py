@@ -57,7 +57,7 @@ def processes() -> list[ProcessSpec]:
         ),
         _process(
             "paper", Stage.OUTSIDE,
-            [*MANAGE, "paper_exchange", "--exchange", "binance", "--port", str(urlsplit(paper).port),
+            [*PYTHON, "workers.paper_exchange", "--exchange", "binance", "--port", str(urlsplit(paper).port),
              "--market", market, "--speed", speed, "--state", str(paper_state_file("binance", market))],
             partial(answers_http, f"{paper}/paper/state"), must_start=True,
         ),

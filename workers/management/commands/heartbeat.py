@@ -16,6 +16,7 @@ from workers.heartbeat.feed import Feed
 class Command(BaseCommand):
     """One feed for each exchange that an active broker trades at."""
 
+    requires_system_checks = ()
     help = "Listen to the markets, store closed candles and call the strategies that wait for them."
 
     def handle(self, *_args: Any, **_options: Any) -> None:

@@ -26,12 +26,7 @@ from workers.paper_exchange.server import build_application
 from workers.paper_exchange.tests.builders import KEY, START_MS
 
 PROJECT = Path(__file__).resolve().parents[3]
-# Django without the project's apps: what is measured and tested is the exchange alone.
-_LAUNCH = (
-    "from django.conf import settings; settings.configure();"
-    "from workers.management.commands.paper_exchange import Command; import sys;"
-    "Command().run_from_argv(['manage.py', 'paper_exchange', *sys.argv[1:]])"
-)
+_LAUNCH = [sys.executable, "-m", "workers.paper_exchange", "--exchange", "binance"]
 
 
 @contextmanager
@@ -98,7 +93,7 @@ class Process:
 
     def __init__(self, *words: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _LAUNCH, "--exchange", "binance", "--port", "0", *words],
+            [*_LAUNCH, "--port", "0", *words],
             cwd=PROJECT,
             env={**os.environ, "PYTHONPATH": str(PROJECT)},
             stdout=subprocess.PIPE,
@@ -131,7 +126,7 @@ class Process:
 def run_to_its_end(*words: str) -> "subprocess.CompletedProcess[str]":
     """Start an exchange that is expected to refuse."""
     return subprocess.run(
-        [sys.executable, "-c", _LAUNCH, "--exchange", "binance", *words],
+        [*_LAUNCH, *words],
         cwd=PROJECT,
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
         capture_output=True,
