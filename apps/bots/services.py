@@ -11,6 +11,7 @@ from apps.bots.cases import Case, list_waiting_cases
 from apps.bots.models import Activation, Decision
 from apps.bots.selectors import is_decided
 from apps.brokers.models import Broker
+from apps.core.formats import price
 from apps.domain.candles import Timeframe
 from apps.domain.orders import (
     OrderPurpose,
@@ -116,7 +117,10 @@ def _interpret(case: Case, answer: Answer) -> tuple[Action, str]:
             return Action.SELL, "should_short() said yes: the position is sold."
         return Action.HOLD, "should_short() said no: the position stays."
     if answer.should_long:
-        return Action.BUY, f"should_long() said yes, with {answer.amount} {case.symbol.quote}."
+        return (
+            Action.BUY,
+            f"should_long() said yes, with {price(answer.amount)} {case.symbol.quote}.",
+        )
     return Action.WAIT, "should_long() said no."
 
 

@@ -1,12 +1,15 @@
 """Which processes are alive, and the two addresses a load balancer asks."""
 
+import socket
 import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
+from django.db import connection as database
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from redis import Redis, RedisError
 
@@ -41,6 +44,21 @@ def _keep_announcing(name: str) -> None:
         time.sleep(5)
 
 
+def is_listening(address: str) -> bool:
+    """Whether somebody accepts connections at `http://host:port`, or at the path of a unix socket."""
+    url = urlsplit(address)
+    try:
+        if url.hostname:
+            socket.create_connection((url.hostname, url.port or 80), timeout=0.5).close()
+        else:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(0.5)
+                connection.connect(address)
+    except OSError:
+        return False
+    return True
+
+
 def list_processes(expected: tuple[str, ...]) -> list[ProcessHealth]:
     """Every expected process with how many of it are alive, then the others that are."""
     counts = dict.fromkeys(expected, 0)
@@ -59,7 +77,7 @@ def readyz(_request: HttpRequest) -> JsonResponse:
     """200 when PostgreSQL and Valkey answer, else 503 with what doesn't."""
     answer = {"postgresql": "ok", "valkey": "ok"}
     try:
-        with connection.cursor() as cursor:
+        with database.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DatabaseError:
         answer["postgresql"] = "no answer"

@@ -8,7 +8,7 @@ from redis import RedisError
 
 from apps.accounts.models import User
 from apps.brokers.selectors import list_brokers
-from apps.core.health import ProcessHealth, list_processes
+from apps.core.health import ProcessHealth, is_listening, list_processes
 from apps.core.venues import paper_environment
 from apps.domain.environments import Environment
 from apps.live import selectors
@@ -69,7 +69,14 @@ def read_dashboard(user: Any) -> dict[str, Any]:
 
 def _list_processes() -> list[ProcessHealth] | None:
     """None when Valkey does not answer, and then nothing is known about any process."""
+    asked = {
+        "sandbox": settings.SANDBOX_SOCKET,
+        "paper exchange": settings.PAPER_EXCHANGE_URLS["binance"],
+        "flower": settings.FLOWER_URL,
+    }
     try:
-        return list_processes(PROCESSES)
+        announced = list_processes(PROCESSES)
     except RedisError:
         return None
+    listening = [ProcessHealth(name, int(is_listening(where))) for name, where in asked.items()]
+    return [*announced, *listening]

@@ -70,7 +70,7 @@ class FillInline(ReadOnlyInline):
         "amount",
         "at_price",
         "fee_text",
-        "is_maker",
+        "liquidity",
         "trade_id",
     )
 
@@ -185,7 +185,7 @@ class FillAdmin(FactAdmin):
         "amount",
         "at_price",
         "fee_text",
-        "is_maker",
+        "liquidity",
         "money",
         "order",
     )

@@ -28,7 +28,7 @@ def _choices(enum: type[StrEnum]) -> list[tuple[str, str]]:
 
 
 # Sorted: the order of a set differs from process to process, and a constraint must not.
-_LIVE = sorted(LIVE_STATUSES)
+_LIVE = sorted(status.value for status in LIVE_STATUSES)
 
 
 def new_client_order_id() -> str:
@@ -63,8 +63,8 @@ class Position(OwnedModel):
     realized_pnl = QuantityField(default=Decimal(0))
     stop_loss_price = QuantityField(null=True)
     take_profit_price = QuantityField(null=True)
-    opened_at = models.DateTimeField()
-    closed_at = models.DateTimeField(null=True)
+    opened_at = models.DateTimeField("opened (market time)")
+    closed_at = models.DateTimeField("closed (market time)", null=True)
 
     class Meta:
         ordering = ["-opened_at"]
@@ -143,12 +143,12 @@ class Order(OwnedModel):
         constraints = [
             models.UniqueConstraint(
                 fields=["book", "symbol"],
-                condition=Q(purpose=OrderPurpose.ENTRY, status__in=_LIVE),
+                condition=Q(purpose=OrderPurpose.ENTRY.value, status__in=_LIVE),
                 name="order_one_entry_in_flight",
             ),
             models.UniqueConstraint(
                 fields=["position"],
-                condition=Q(purpose=OrderPurpose.EXIT, status__in=_LIVE),
+                condition=Q(purpose=OrderPurpose.EXIT.value, status__in=_LIVE),
                 name="order_one_exit_in_flight",
             ),
             models.CheckConstraint(
@@ -200,7 +200,9 @@ class Fill(OwnedModel):
     fee = QuantityField()
     fee_asset = models.CharField(max_length=20)
     is_maker = models.BooleanField()
-    executed_at = models.DateTimeField(help_text="By the exchange's clock")
+    executed_at = models.DateTimeField(
+        "executed (market time)", help_text="By the exchange's clock"
+    )
 
     class Meta:
         ordering = ["-executed_at", "-pk"]
@@ -215,3 +217,8 @@ class Fill(OwnedModel):
 
     def __str__(self) -> str:
         return f"{self.side} {self.quantity} at {self.price}"
+
+    @property
+    def liquidity(self) -> str:
+        """Whether it added liquidity or took it; the two pay different fees."""
+        return "maker" if self.is_maker else "taker"

@@ -17,6 +17,8 @@ from apps.markets.models import Candle, Series
 from apps.strategies.models import Strategy, StrategyVersion
 from apps.trading.models import Book, Fill, Order, Position
 
+admin.autodiscover()
+
 SECRET = "only-for-alice"
 OWNED = [model for model in admin.site._registry if issubclass(model, OwnedModel)]
 
