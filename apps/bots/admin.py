@@ -5,7 +5,6 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -16,7 +15,7 @@ from apps.bots.forms import ActivationForm
 from apps.bots.models import Activation, Decision
 from apps.bots.services import activate, pause, resume
 from apps.brokers.models import Broker
-from apps.core.admin import FactAdmin, OwnedAdmin, OwnRelatedFilter
+from apps.core.admin import FactAdmin, OwnedAdmin, OwnRelatedFilter, leave_dialog
 from apps.core.formats import price
 from apps.domain.candles import Timeframe
 
@@ -129,9 +128,7 @@ class ActivationAdmin(OwnedAdmin):
             resume(activation=activation)
             messages.success(request, f"{activation} is on, from the next candle.")
         target = reverse("admin:bots_activation_changelist")
-        if request.headers.get("HX-Request"):
-            return HttpResponse(headers={"HX-Redirect": target})
-        return redirect(target)
+        return leave_dialog(request, target)
 
 
 @admin.register(Decision)

@@ -4,7 +4,6 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.urls import reverse
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
@@ -12,7 +11,7 @@ from unfold.decorators import action, display
 from apps.brokers.forms import BrokerForm
 from apps.brokers.models import Balance, Broker
 from apps.brokers.services import request_connection_test
-from apps.core.admin import OwnedAdmin
+from apps.core.admin import OwnedAdmin, leave_dialog
 from apps.core.formats import quantity
 
 
@@ -119,16 +118,9 @@ class BrokerAdmin(OwnedAdmin):
                 request, "The exchange is being asked. Reload in a moment for its answer."
             )
             target = reverse("admin:brokers_broker_change", args=[broker.pk])
-        return _go(request, target)
+        return leave_dialog(request, target)
 
     def save_model(self, request: HttpRequest, obj: Broker, form: Any, change: bool) -> None:  # noqa: FBT001  Django's signature
         """New or changed keys are tested at once."""
         super().save_model(request, obj, form, change)
         request_connection_test(broker=obj)
-
-
-def _go(request: HttpRequest, target: str) -> HttpResponse:
-    """Dialogs post by htmx, which follows its own header only."""
-    if request.headers.get("HX-Request"):
-        return HttpResponse(headers={"HX-Redirect": target})
-    return redirect(target)

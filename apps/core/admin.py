@@ -4,7 +4,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from unfold.admin import ModelAdmin
 
 from apps.core.models import OwnedModel
@@ -96,3 +97,10 @@ class OwnRelatedFilter(admin.RelatedFieldListFilter):
         """The user's own rows of the related model."""
         rows = field.related_model.objects.for_user(request.user)
         return [(row.pk, str(row)) for row in rows]
+
+
+def leave_dialog(request: HttpRequest, target: str) -> HttpResponse:
+    """Go on to `target`: a dialog posts by htmx, which follows its own header only."""
+    if request.headers.get("HX-Request"):
+        return HttpResponse(headers={"HX-Redirect": target})
+    return redirect(target)
