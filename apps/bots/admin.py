@@ -43,7 +43,7 @@ class ActivationAdmin(OwnedAdmin):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """What may be chosen for a new one, and what is known of an old one."""
         if obj is None:
-            return ("version", "broker", ("symbol", "timeframe"), "parameters")
+            return ("version", "broker", ("symbol", "timeframe"), "parameters", "confirmation")
         return (
             ("strategy", "series"),
             ("book_broker", "money"),

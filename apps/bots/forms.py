@@ -3,14 +3,18 @@
 from typing import Any
 
 from django import forms
-from unfold.widgets import UnfoldAdminSelectWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from apps.bots.models import Activation
+from apps.bots.selectors import needs_confirmation
 from apps.brokers.models import Broker
 from apps.domain.candles import Timeframe
 from apps.markets.models import Symbol
 from apps.markets.selectors import find_symbol
+from apps.strategies.contract.parameters import merge
 from apps.strategies.models import StrategyVersion
+
+REAL_MONEY = "REAL MONEY"
 
 
 class ActivationForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own forms take no argument
@@ -18,10 +22,18 @@ class ActivationForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own
 
     broker = forms.ModelChoiceField(queryset=Broker.objects.none(), widget=UnfoldAdminSelectWidget)
     symbol = forms.CharField(
-        initial="BTC/USDT", help_text="As the exchange of the broker lists it."
+        initial="BTC/USDT",
+        widget=UnfoldAdminTextInputWidget,
+        help_text="As the exchange of the broker lists it.",
     )
     timeframe = forms.ChoiceField(
         choices=[(t.value, t.value) for t in Timeframe], widget=UnfoldAdminSelectWidget
+    )
+
+    confirmation = forms.CharField(
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=f"Only for the first strategy with real money: type {REAL_MONEY}.",
     )
 
     class Meta:
@@ -34,6 +46,10 @@ class ActivationForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own
         broker, version = data.get("broker"), data.get("version")
         if broker and data.get("symbol"):
             data["market"] = self._find_market(broker, data["symbol"])
+        if broker and needs_confirmation(broker) and data.get("confirmation") != REAL_MONEY:
+            self.add_error(
+                "confirmation", f"{broker} trades with real money. Type {REAL_MONEY} to confirm."
+            )
         if version:
             self._check_parameters(version, data.get("parameters") or {})
         return data
@@ -53,8 +69,7 @@ class ActivationForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own
         if not isinstance(given, dict):
             self.add_error("parameters", 'Write them like {"fast": 12}.')
             return
-        if unknown := given.keys() - version.parameters.keys():
-            known = ", ".join(sorted(version.parameters)) or "none"
-            self.add_error(
-                "parameters", f"{version} has no {', '.join(sorted(unknown))}. It has: {known}."
-            )
+        try:
+            merge(version.parameters, given)
+        except ValueError as error:
+            self.add_error("parameters", str(error))

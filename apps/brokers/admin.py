@@ -120,6 +120,10 @@ class BrokerAdmin(OwnedAdmin):
             target = reverse("admin:brokers_broker_change", args=[broker.pk])
         return leave_dialog(request, target)
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """A new broker has no connection to tell of."""
+        return self.fieldsets if obj else self.fieldsets[:-1]
+
     def save_model(self, request: HttpRequest, obj: Broker, form: Any, change: bool) -> None:  # noqa: FBT001  Django's signature
         """New or changed keys are tested at once."""
         super().save_model(request, obj, form, change)

@@ -7,6 +7,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget
 
 from apps.brokers.models import Broker
 from apps.brokers.services import give_paper_keys
+from apps.core.venues import is_reachable, paper_environment
 from apps.domain.environments import Environment
 
 KEEP = "Leave empty to keep the stored one."
@@ -48,6 +49,14 @@ class BrokerForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own for
             # Orders and candles belong to the counterparty they were made at.
             for name in ("exchange", "environment"):
                 self.fields[name].disabled = True
+        else:
+            # A new broker starts as the paper account that works now; the other paper markets don't run.
+            self.initial["environment"] = paper_environment()
+            self.fields["environment"].choices = [  # type: ignore[attr-defined]  # of a choice field
+                (environment.value, environment.money)
+                for environment in Environment
+                if is_reachable(environment)
+            ]
         self._stored = (self.instance.api_key, self.instance.api_secret)
 
     def clean(self) -> dict[str, Any]:

@@ -110,14 +110,14 @@ class OrderAdmin(FactAdmin):
     list_select_related = ("symbol", "broker", "book")
     search_fields = ("client_order_id", "exchange_order_id", "symbol__name")
     inlines = (EventInline, FillInline)
-    readonly_fields = ("status_label", "side_label", "denial", "size", "filled", "average", "money")
+    readonly_fields = ("denial", "size", "filled", "average", "money")
     fieldsets = (
         (
             None,
             {
                 "fields": (
-                    ("symbol", "side_label", "order_type"),
-                    ("status_label", "exchange_status"),
+                    ("symbol", "side", "order_type"),
+                    ("status", "exchange_status"),
                     "denial",
                     "reason",
                 )

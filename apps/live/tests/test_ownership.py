@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from apps.accounts.models import User
 from apps.bots.models import Activation, Decision
+from apps.brokers.models import Broker
 from apps.core.models import OwnedModel
 from apps.markets.models import Candle, Series
 from apps.strategies.models import Strategy, StrategyVersion
@@ -135,18 +136,27 @@ def test_a_filter_by_a_foreign_broker_shows_nothing(
     assert SECRET not in page.content.decode()
 
 
-@pytest.mark.parametrize("path", ["switch", "test-connection"])
+@pytest.mark.parametrize(("model", "action"), [(Activation, "switch"), (Broker, "test_connection")])
 def test_actions_on_foreign_rows_do_nothing(
-    client: Client, rows: dict[type, OwnedModel], bob: User, path: str
+    client: Client,
+    rows: dict[type, OwnedModel],
+    bob: User,
+    monkeypatch: pytest.MonkeyPatch,
+    model: type[OwnedModel],
+    action: str,
 ) -> None:
-    model = {"switch": Activation}.get(path, type(rows[Order].broker))  # type: ignore[attr-defined]
-    client.force_login(bob)
+    done: list[object] = []
+    for service in (
+        "bots.admin.pause",
+        "bots.admin.resume",
+        "brokers.admin.request_connection_test",
+    ):
+        monkeypatch.setattr(f"apps.{service}", lambda **row: done.append(row))
 
-    client.post(f"{url(model, 'changelist')}{rows[model].pk}/{path}", {"_dialog": "1"})
-
-    rows[model].refresh_from_db()
-    assert getattr(rows[model], "is_active") is True  # noqa: B009  both models have it
-    assert getattr(rows[model], "connection_checked_at", None) is None
+    for user, expected in ((bob, 0), (rows[model].owner, 1)):
+        client.force_login(user)
+        client.post(url(model, action, rows[model].pk), {"_form_submitted": "on"})
+        assert len(done) == expected
 
 
 def test_the_dashboard_and_its_chart_show_own_rows_only(
