@@ -23,6 +23,11 @@ def price(value: Decimal | float | None) -> str:
     return f"{value:,.2f}" if not -1 < value < 1 else f"{value:.6g}"
 
 
+def share(value: Decimal | None) -> str:
+    """A fraction in percent."""
+    return NOTHING if value is None else f"{quantity(value * 100)} %"
+
+
 def signed_money(value: Decimal | None, currency: str = "") -> SafeString | str:
     """An amount won or lost: sign and colour both say which."""
     if value is None:

@@ -12,7 +12,7 @@ from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from apps.core.admin import FactAdmin, OwnRelatedFilter
-from apps.core.formats import NOTHING, price, quantity, signed_money
+from apps.core.formats import NOTHING, price, quantity, share, signed_money
 from apps.domain.risk import DenialCode
 from apps.trading.models import Fill, Order, OrderEvent, Position
 from apps.trading.selectors import unrealized_pnl, with_last_price
@@ -110,7 +110,7 @@ class OrderAdmin(FactAdmin):
     list_select_related = ("symbol", "broker", "book")
     search_fields = ("client_order_id", "exchange_order_id", "symbol__name")
     inlines = (EventInline, FillInline)
-    readonly_fields = ("denial", "size", "filled", "average", "money")
+    readonly_fields = ("denial", "size", "filled", "average", "money", "stop", "target")
     fieldsets = (
         (
             None,
@@ -123,7 +123,7 @@ class OrderAdmin(FactAdmin):
                 )
             },
         ),
-        ("Size", {"fields": (("size", "filled", "average"), ("stop_loss", "take_profit"))}),
+        ("Size", {"fields": (("size", "filled", "average"), ("stop", "target"))}),
         ("Where", {"fields": (("broker", "money", "book"), ("source", "purpose", "position"))}),
         (
             "Names and times",
@@ -157,6 +157,16 @@ class OrderAdmin(FactAdmin):
         if order.quantity is not None:
             return f"{quantity(order.quantity)} {order.symbol.base}"
         return f"{quantity(order.quote_amount)} {order.symbol.quote}"
+
+    @display(description="Stop-loss")
+    def stop(self, order: Order) -> str:
+        """Below the entry price."""
+        return share(order.stop_loss)
+
+    @display(description="Take-profit")
+    def target(self, order: Order) -> str:
+        """Above the entry price."""
+        return share(order.take_profit)
 
     @display(description="Filled", ordering="filled_quantity")
     def filled(self, order: Order) -> str:
