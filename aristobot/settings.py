@@ -72,9 +72,11 @@ def _database() -> dict[str, Any]:
             "USER": "aristobot",
             "HOST": str(POSTGRES_DIR),
         }
+    if not env.str("DATABASE_URL").startswith(("postgres://", "postgresql://")):
+        raise ImproperlyConfigured(
+            "DATABASE_URL must be postgres://USER:PASSWORD@HOST:PORT/DATABASE; no other database will do."
+        )
     database: dict[str, Any] = env.db("DATABASE_URL")
-    if database.get("ENGINE") != "django.db.backends.postgresql":
-        raise ImproperlyConfigured("DATABASE_URL must start with postgres://: no other database.")
     return database
 
 

@@ -8,6 +8,11 @@ def has_administrator() -> bool:
     return User.objects.filter(is_superuser=True, is_active=True).exists()
 
 
+def has_traders() -> bool:
+    """Whether anybody but administrators uses this installation."""
+    return User.objects.filter(is_superuser=False).exists()
+
+
 def find_user(username: str) -> User | None:
     """The user with this name."""
     return User.objects.filter(username=username).first()

@@ -11,11 +11,6 @@ def list_brokers(user: User) -> OwnedQuerySet[Broker]:
     return Broker.objects.for_user(user)
 
 
-def list_active_broker_ids() -> list[int]:
-    """Every broker that is switched on, of all users: the monitor asks their exchanges."""
-    return list(Broker.objects.filter(is_active=True).values_list("pk", flat=True))
-
-
 def list_venues_in_use() -> set[tuple[Exchange, Environment]]:
     """The exchanges and environments that some active broker trades at."""
     rows = Broker.objects.filter(is_active=True).values_list("exchange", "environment").distinct()

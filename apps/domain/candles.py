@@ -1,6 +1,5 @@
 """Timeframes and the grid of candles."""
 
-from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -27,14 +26,3 @@ class Timeframe(StrEnum):
     def floor(self, moment: datetime) -> datetime:
         """The open time of the candle that contains `moment`."""
         return EPOCH + (moment - EPOCH) // self.duration * self.duration
-
-
-def find_gaps(
-    opened_at: Iterable[datetime], timeframe: Timeframe
-) -> Iterator[tuple[datetime, datetime]]:
-    """First and last missing open time of every hole in ascending open times."""
-    previous: datetime | None = None
-    for current in opened_at:
-        if previous is not None and current - previous > timeframe.duration:
-            yield previous + timeframe.duration, current - timeframe.duration
-        previous = current

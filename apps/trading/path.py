@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from apps.brokers.models import Broker
 from apps.brokers.services import connect
 from apps.core.enqueue import enqueue_on_commit
+from apps.core.rows import Rows
 from apps.core.tasks import TaskName
 from apps.core.traces import current_trace_id
 from apps.core.venues import NotRunning
@@ -26,6 +28,7 @@ from apps.domain.orders import (
     check_transition,
 )
 from apps.exchanges import errors, ports
+from apps.markets.models import Symbol
 from apps.trading.events import record_event
 from apps.trading.ledger import record_fills
 from apps.trading.models import Order
@@ -36,19 +39,25 @@ logger = logging.getLogger(__name__)
 SEND_WINDOW = timedelta(seconds=5)
 
 
-# Claim and event are one statement: either both are there or neither, in a single round trip.
-_CLAIM = """
+_ROWS = Rows(claimed=Order, broker=Broker, symbol=Symbol)
+# Claim, event and what is needed to send are one statement: all or nothing, in a single round trip.
+_CLAIM = f"""
 WITH claimed AS (
     UPDATE trading_order
     SET status = %(submitted)s, submitted_at = now(), send_deadline = now() + %(window)s
     WHERE id = %(order_id)s AND status = %(created)s AND valid_until > now()
       AND (purpose = %(exit)s
            OR EXISTS (SELECT 1 FROM brokers_broker WHERE id = broker_id AND is_active))
-    RETURNING id, submitted_at
+    RETURNING *
+), event AS (
+    INSERT INTO trading_orderevent (order_id, at, status, message, trace_id)
+    SELECT id, submitted_at, %(submitted)s, %(message)s, %(trace_id)s FROM claimed
 )
-INSERT INTO trading_orderevent (order_id, at, status, message, trace_id)
-SELECT id, submitted_at, %(submitted)s, %(message)s, %(trace_id)s FROM claimed
-"""
+SELECT {_ROWS.columns}
+FROM claimed
+JOIN brokers_broker AS broker ON broker.id = claimed.broker_id
+JOIN markets_symbol AS symbol ON symbol.id = claimed.symbol_id
+"""  # noqa: S608  the columns come from the models
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +98,12 @@ def claim(*, order_id: int) -> Order | None:
     }
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, values)
-        if cursor.rowcount == 0:
-            return None
-    return Order.objects.select_related("broker", "symbol").get(pk=order_id)
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    (order, broker, symbol), _nothing = _ROWS.split(row)
+    order.broker, order.symbol = broker, symbol
+    return cast(Order, order)
 
 
 def _send(order: Order) -> ports.OrderReport | errors.ExchangeError | Unclear:

@@ -10,7 +10,7 @@ from apps.accounts.models import User
 from apps.core.models import OwnedQuerySet
 from apps.domain.orders import OrderStatus
 from apps.markets.models import Candle
-from apps.trading.models import Fill, Order, Position
+from apps.trading.models import Order, Position
 
 ZERO = Decimal(0)
 Positions = TypeVar("Positions", bound=QuerySet[Any])
@@ -20,11 +20,6 @@ _IN_FLIGHT = (OrderStatus.CREATED, OrderStatus.SUBMITTED, OrderStatus.UNKNOWN)
 def list_orders(user: User) -> OwnedQuerySet[Order]:
     """The user's orders, newest first."""
     return Order.objects.for_user(user).select_related("symbol", "book", "broker")
-
-
-def list_fills(user: User) -> OwnedQuerySet[Fill]:
-    """The user's fills, newest first."""
-    return Fill.objects.for_user(user).select_related("symbol", "broker")
 
 
 def with_last_price(positions: Positions) -> Positions:

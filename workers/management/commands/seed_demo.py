@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.accounts.models import User
-from apps.accounts.selectors import find_user
+from apps.accounts.selectors import find_user, has_traders
 from apps.accounts.services import create_user
 from apps.bots.services import activate
 from apps.brokers.models import Broker
@@ -46,6 +46,8 @@ class Command(BaseCommand):
     def _seed(self) -> str | None:
         password = None
         user = find_user(USERNAME)
+        if user is None and has_traders():
+            return None  # the demo has been seen, and deleted
         if user is None:
             user, password = create_user(username=USERNAME, is_administrator=False)
         environment = paper_environment()
