@@ -14,7 +14,6 @@ from unfold.decorators import action, display
 from apps.bots.forms import ActivationForm
 from apps.bots.models import Activation, Decision
 from apps.bots.services import activate, pause, resume
-from apps.brokers.models import Broker
 from apps.core.admin import FactAdmin, OwnedAdmin, OwnRelatedFilter, leave_dialog
 from apps.core.formats import price
 from apps.domain.candles import Timeframe
@@ -55,13 +54,6 @@ class ActivationAdmin(OwnedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """An activation that exists is a fact."""
         return (*self.readonly_fields, "parameters") if obj else ()
-
-    def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
-        """Offer only the user's own brokers."""
-        form = super().get_form(request, obj, **kwargs)
-        if obj is None:
-            form.base_fields["broker"].queryset = Broker.objects.for_user(request.user)
-        return form
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody: its decisions and orders are history. Switch it off instead."""

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from apps.accounts.models import User
 from apps.bots.models import Activation
 from apps.bots.selectors import needs_confirmation
 from apps.brokers.models import Broker
@@ -39,6 +40,14 @@ class ActivationForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own
     class Meta:
         model = Activation
         fields = ("version", "broker", "symbol", "timeframe", "parameters")
+
+    owner: User
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "broker" in self.fields:  # one that exists shows no choices
+            brokers: Any = self.fields["broker"]
+            brokers.queryset = Broker.objects.for_user(self.owner)
 
     def clean(self) -> dict[str, Any]:
         """The symbol has to be listed where the broker trades, the parameters declared by the version."""

@@ -31,8 +31,8 @@ from apps.trading.models import Book, Order
 logger = logging.getLogger(__name__)
 
 
-class NotYours(Exception):
-    """Rows of two users were to be joined."""
+class Mismatch(Exception):
+    """A strategy, a broker and a symbol that don't belong together were to be joined."""
 
 
 Action = Decision.Action
@@ -49,10 +49,12 @@ def activate(
     now: datetime,
 ) -> Activation:
     """Switch a strategy on for its owner, with a book of its own on `broker`; its series is followed
-    from now on. Raises NotYours when the broker belongs to somebody else."""
+    from now on. Raises Mismatch when the three don't belong together."""
     owner = version.owner
     if broker.owner_id != owner.pk:
-        raise NotYours(f"The broker {broker.pk} belongs to another user than the strategy.")
+        raise Mismatch(f"The broker {broker.pk} belongs to another user than the strategy.")
+    if (symbol.exchange, symbol.environment) != (broker.exchange, broker.environment):
+        raise Mismatch(f"{broker} does not trade where {symbol} {symbol.pk} is listed.")
     series = follow(symbol, timeframe)
     book = Book.objects.create(
         owner=owner,

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
+from django.db.models import OuterRef, Subquery
 
 from apps.domain.candles import Timeframe
 from apps.domain.environments import Environment, Exchange
@@ -65,6 +66,18 @@ def _unpack(kind: str, packed: bytes | None) -> "array[Any]":
 def find_newest_candle(series_id: int) -> Candle | None:
     """The candle that closed last."""
     return Candle.objects.filter(series_id=series_id).order_by("-opened_at").first()
+
+
+def list_newest_undispatched(*, stored_before: datetime) -> list[Candle]:
+    """Of every series the newest candle, where it was stored and its strategies were not called."""
+    newest = Candle.objects.filter(series=OuterRef("pk")).order_by("-opened_at").values("pk")[:1]
+    return list(
+        Candle.objects.select_related("series").filter(
+            pk__in=Series.objects.annotate(newest=Subquery(newest)).values("newest"),
+            dispatched_at=None,
+            received_at__lte=stored_before,
+        )
+    )
 
 
 def list_series(*, exchange: Exchange, environment: Environment) -> list[Series]:

@@ -17,7 +17,7 @@ from apps.exchanges.clients import create_client
 from apps.markets.models import Candle, HeartbeatStatus, Series, Symbol
 from apps.markets.selectors import (
     find_default_symbol,
-    find_newest_candle,
+    list_newest_undispatched,
     list_symbol_names,
 )
 
@@ -131,14 +131,11 @@ def dispatch_candle(*, candle_id: int, now: datetime) -> bool:
 def sweep_candles(*, now: datetime) -> int:
     """Dispatch the newest candle of every series that was stored but not dispatched, while it is no
     older than one candle; how many were."""
-    dispatched = 0
-    for series in Series.objects.all():
-        newest = find_newest_candle(series.pk)
-        if newest is None or newest.dispatched_at or not is_fresh(newest, series, now):
-            continue
-        if newest.received_at <= now - timedelta(seconds=2):
-            dispatched += dispatch_candle(candle_id=newest.pk, now=now)
-    return dispatched
+    return sum(
+        dispatch_candle(candle_id=candle.pk, now=now)
+        for candle in list_newest_undispatched(stored_before=now - timedelta(seconds=2))
+        if is_fresh(candle, candle.series, now)
+    )
 
 
 def is_fresh(candle: Candle, series: Series, now: datetime) -> bool:

@@ -17,10 +17,12 @@ from apps.domain.orders import OrderPurpose, OrderStatus
 from apps.exchanges import errors, ports
 from apps.trading.models import Order
 from apps.trading.path import apply_report, move, record_absence
-from apps.trading.selectors import list_created_order_ids, list_unsettled_orders
+from apps.trading.selectors import list_unsettled_orders, list_waiting_orders
 
 logger = logging.getLogger(__name__)
 
+#: A created order that waits longer than this has probably lost its message.
+MESSAGE_GRACE = timedelta(seconds=2)
 #: A submitted order without an answer this long after its deadline: its sender is gone.
 ANSWER_GRACE = timedelta(seconds=5)
 #: Complete look-ups, this far apart, that have to miss an order before it counts as never arrived.
@@ -32,13 +34,12 @@ BALANCE_AGE = timedelta(minutes=5)
 def sweep_orders(*, now: datetime) -> None:
     """What no exchange is needed for: expire what nobody sent in time, send again the messages (never the
     orders) of what still waits, and call unknown what was claimed and never answered."""
-    for order_id in list_created_order_ids(now=now, waiting=timedelta(seconds=2)):
-        order = Order.objects.select_related("broker").get(pk=order_id)
+    for order in list_waiting_orders(created_before=now - MESSAGE_GRACE):
         if order.valid_until <= now:
             message = "Not sent in time, so not sent at all. The next signal counts."
-            move(order_id=order_id, status=OrderStatus.EXPIRED, message=message, now=now)
+            move(order_id=order.pk, status=OrderStatus.EXPIRED, message=message, now=now)
         elif order.broker.is_active or order.purpose == OrderPurpose.EXIT:
-            send(TaskName.SUBMIT_ORDER, order_id=order_id)
+            send(TaskName.SUBMIT_ORDER, order_id=order.pk)
     unanswered = Order.objects.filter(
         status=OrderStatus.SUBMITTED, send_deadline__lt=now - ANSWER_GRACE
     )

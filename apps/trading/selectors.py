@@ -1,6 +1,6 @@
 """Reading orders and positions."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -52,10 +52,10 @@ def list_unsettled_orders(broker_id: int) -> list[Order]:
     )
 
 
-def list_created_order_ids(*, now: datetime, waiting: timedelta) -> list[int]:
-    """Orders that wait to be sent longer than `waiting`: their message may be lost."""
+def list_waiting_orders(*, created_before: datetime) -> list[Order]:
+    """Orders that still wait to be sent though they were created before this: their message may be lost."""
     return list(
-        Order.objects.filter(status=OrderStatus.CREATED, created_at__lt=now - waiting).values_list(
-            "pk", flat=True
+        Order.objects.select_related("broker").filter(
+            status=OrderStatus.CREATED, created_at__lt=created_before
         )
     )

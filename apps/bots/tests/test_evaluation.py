@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from apps.bots.models import Activation, Decision
-from apps.bots.services import NotYours, activate, evaluate_candle
+from apps.bots.services import Mismatch, activate, evaluate_candle
 from apps.brokers.models import Broker
 from apps.domain.candles import Timeframe
 from apps.markets.models import Candle, Series
@@ -275,10 +275,26 @@ def test_a_strategy_cannot_be_joined_to_a_foreign_broker(
         owner=bob, name="b", exchange="binance", environment="simulated"
     )
 
-    with pytest.raises(NotYours):
+    with pytest.raises(Mismatch):
         activate(
             version=activation.version,
             broker=foreign,
+            symbol=series.symbol,
+            timeframe=Timeframe.M1,
+            parameters={},
+            now=now,
+        )
+
+
+def test_a_strategy_cannot_be_joined_to_a_symbol_of_another_market(
+    activation: Activation, broker: Broker, series: Series, now: datetime
+) -> None:
+    series.symbol.environment = "live"
+
+    with pytest.raises(Mismatch, match="does not trade where"):
+        activate(
+            version=activation.version,
+            broker=broker,
             symbol=series.symbol,
             timeframe=Timeframe.M1,
             parameters={},

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import AbstractBaseUser
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from apps.accounts.models import User
@@ -185,6 +186,21 @@ def test_a_new_row_cannot_use_a_foreign_broker_or_version(
 
     assert response.status_code == 200
     assert Activation.objects.count() == 1
+
+
+def test_forms_of_two_users_at_the_same_time_offer_each_his_own(
+    rows: dict[type, OwnedModel], bob: User, rf: RequestFactory
+) -> None:
+    def make_form(user: User) -> Any:
+        request = rf.get("/")
+        request.user = user
+        return admin.site._registry[Activation].get_form(request)
+
+    hers, his = make_form(rows[Activation].owner), make_form(bob)
+
+    assert list(hers().fields["broker"].queryset) == [rows[Broker]]
+    assert list(his().fields["broker"].queryset) == []
+    assert list(hers().fields["broker"].queryset) == [rows[Broker]]
 
 
 @pytest.mark.parametrize("name", ["admin:index", "live:dashboard"])

@@ -1,0 +1,108 @@
+"""Two workers at the same moment, on a real PostgreSQL."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from threading import Barrier
+from typing import TypeVar
+
+import pytest
+from django.db import connection
+
+from apps.markets.models import Symbol
+from apps.trading.gate import Signal, place
+from apps.trading.models import Book, Order, OrderEvent
+from apps.trading.path import apply_report, claim, submit_order
+from apps.trading.tests.fakes import FakeExchange, OrderStatus, make_fill, make_report
+
+T = TypeVar("T")
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("gate", "path"):
+        monkeypatch.setattr(f"apps.trading.{module}.enqueue_on_commit", lambda *_a, **_k: None)
+
+
+def at_once(count: int, act: Callable[[int], T]) -> list[T]:
+    """What `count` threads get that start together, each with a connection of its own."""
+    barrier = Barrier(count)
+
+    def run(number: int) -> T:
+        try:
+            barrier.wait()
+            return act(number)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(run, range(count)))
+
+
+def test_one_of_many_workers_wins_the_claim(make_order: Callable[..., Order]) -> None:
+    order = make_order()
+
+    claims = at_once(8, lambda _number: claim(order_id=order.pk))
+
+    assert len([claimed for claimed in claims if claimed]) == 1
+    assert OrderEvent.objects.count() == 1
+
+
+def test_many_deliveries_send_once(
+    make_order: Callable[..., Order], exchange: FakeExchange
+) -> None:
+    order = make_order()
+
+    at_once(8, lambda _number: submit_order(order_id=order.pk))
+
+    assert len(exchange.placed) == 1
+
+
+def test_many_signals_become_one_entry_in_flight(
+    book: Book, symbol: Symbol, make_signal: Callable[..., Signal], now: datetime
+) -> None:
+    orders = at_once(
+        8,
+        lambda number: place(
+            book=book, symbol=symbol, signal=make_signal(key=f"signal-{number}"), now=now
+        ),
+    )
+
+    assert sorted(order.status for order in orders) == ["created"] + ["denied"] * 7
+    assert {order.denial_code for order in orders} == {"", "in_flight"}
+
+
+def test_books_of_one_broker_never_spend_the_same_money(
+    book: Book, symbol: Symbol, make_signal: Callable[..., Signal], now: datetime
+) -> None:
+    books = [
+        Book.objects.create(owner=book.owner, broker=book.broker, kind="activation", label=str(n))
+        for n in range(6)
+    ]
+
+    orders = at_once(
+        6,
+        lambda number: place(
+            book=books[number],
+            symbol=symbol,
+            signal=make_signal(key=f"book-{number}", amount="300"),
+            now=now,
+        ),
+    )
+
+    spent = sum(order.quote_amount for order in orders if order.status == "created")
+    assert 990 < spent <= 1000
+
+
+def test_the_monitor_and_the_sender_book_a_fill_once(
+    make_order: Callable[..., Order], now: datetime
+) -> None:
+    order = make_order(status="submitted")
+    report = make_report(OrderStatus.FILLED, make_fill("1"))
+
+    at_once(6, lambda _number: apply_report(order_id=order.pk, report=report, now=now))
+
+    order.refresh_from_db()
+    assert (order.fills.count(), order.position.quantity, order.is_settled) == (1, 1, True)
+    assert order.events.count() == 1
