@@ -44,8 +44,9 @@ def read_sample(name: str) -> str:
     return (SAMPLES / f"{name}.py").read_text(encoding="utf-8")
 
 
-def add_sample(*, owner: User, name: str, title: str, description: str) -> StrategyVersion:
-    """Give `owner` a strategy that ships with Aristobot."""
-    code = read_sample(name)
+def add_sample(
+    *, owner: User, name: str, title: str, description: str, info: StrategyInfo
+) -> StrategyVersion:
+    """Give `owner` a strategy that ships with Aristobot, as the sandbox described its code."""
     strategy = Strategy.objects.create(owner=owner, name=title, description=description)
-    return save_version(strategy=strategy, code=code, info=describe(code))
+    return save_version(strategy=strategy, code=read_sample(name), info=info)

@@ -64,11 +64,19 @@ def poll_broker(*, broker_id: int, now: datetime) -> None:
         try:
             client = connect(broker)
             for order in list_unsettled_orders(broker_id):
-                settle_order(order=order, client=client, now=now)
+                _settle_or_report(order, client, now)
             if broker.balances_as_of is None or now - broker.balances_as_of > BALANCE_AGE:
                 refresh_balances(broker_id=broker_id, now=now)
         except errors.ExchangeError as error:
             logger.warning("broker %s was not polled: %s", broker_id, error)
+
+
+def _settle_or_report(order: Order, client: ports.ExchangeClient, now: datetime) -> None:
+    """A refusal concerns this order alone; only an exchange that can't be reached ends the round."""
+    try:
+        settle_order(order=order, client=client, now=now)
+    except errors.Rejected as error:
+        logger.warning("order %s can't be looked up: %s", order.client_order_id, error)
 
 
 def settle_order(*, order: Order, client: ports.ExchangeClient, now: datetime) -> None:

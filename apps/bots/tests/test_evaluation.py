@@ -133,7 +133,7 @@ def test_in_a_position_it_is_asked_about_the_exit(
     holding: Position,
     add_candle: AddCandle,
     now: datetime,
-    short: bool,  # noqa: FBT001
+    short: bool,
     action: str,
     orders: int,
 ) -> None:
@@ -178,6 +178,24 @@ def test_touching_the_target_is_not_passing_it(
     evaluate_candle(candle_id=candle.pk, sandbox=FakeSandbox(answer(short=False)), now=now)
 
     assert Order.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "action"), [("rejected", "sell"), ("expired", "sell"), ("denied", "hold")]
+)
+def test_an_exit_that_did_not_go_through_is_tried_again_under_a_new_name(
+    holding: Position, add_candle: AddCandle, now: datetime, status: str, action: str
+) -> None:
+    sandbox = FakeSandbox(answer(short=True))
+    evaluate_candle(candle_id=add_candle(minute=1).pk, sandbox=sandbox, now=now)
+    Order.objects.update(status=status, is_settled=True)
+    sandbox.answer = answer(short=False)
+
+    evaluate_candle(candle_id=add_candle(minute=2).pk, sandbox=sandbox, now=now)
+
+    assert Decision.objects.latest("pk").action == action
+    names = set(Order.objects.values_list("client_order_id", flat=True))
+    assert len(names) == (2 if action == "sell" else 1)
 
 
 def test_an_entry_in_flight_is_not_flat(

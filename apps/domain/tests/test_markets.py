@@ -41,5 +41,5 @@ def test_a_step_of_zero_is_no_rule() -> None:
         ("0.0001", "49999", False),  # under the minimum notional
     ],
 )
-def test_sellable_needs_both_minimums(quantity: str, price: str, sellable: bool) -> None:  # noqa: FBT001
+def test_sellable_needs_both_minimums(quantity: str, price: str, sellable: bool) -> None:
     assert MARKET.is_sellable(Decimal(quantity), Decimal(price)) is sellable

@@ -109,7 +109,7 @@ def test_nobody_else_does(
     rows: dict[type, OwnedModel],
     bob: User,
     model: type[OwnedModel],
-    is_superuser: bool,  # noqa: FBT001
+    is_superuser: bool,
 ) -> None:
     bob.is_superuser = is_superuser
     bob.save()

@@ -7,7 +7,7 @@ import pytest
 from apps.brokers.models import Broker
 from apps.core.tasks import TaskName
 from apps.domain.orders import OrderStatus
-from apps.exchanges import errors
+from apps.exchanges import errors, ports
 from apps.trading.models import Fill, Order
 from apps.trading.monitor import poll_broker, sweep_orders
 from apps.trading.tests.fakes import FakeExchange, failing, make_fill, make_report
@@ -138,3 +138,27 @@ def test_a_market_that_does_not_run_is_not_asked(
     poll_broker(broker_id=lost.broker_id, now=now)
 
     assert exchange.fetched == 0
+
+
+def test_an_order_of_a_delisted_symbol_does_not_keep_the_others_from_settling(
+    lost: Order, make_order: MakeOrder, exchange: FakeExchange, now: datetime
+) -> None:
+    Order.objects.update(purpose="exit")  # of two entries in flight the database would refuse one
+    other = make_order(status="unknown", send_deadline=now - timedelta(minutes=1))
+    answers = iter(
+        [
+            failing(errors.UnknownSymbol("delisted")),
+            lambda: make_report(OrderStatus.CANCELLED),
+        ]
+    )
+
+    def answer_next() -> ports.OrderReport:
+        return next(answers)()
+
+    exchange.on_fetch = answer_next
+
+    poll_broker(broker_id=lost.broker_id, now=now)
+
+    lost.refresh_from_db()
+    other.refresh_from_db()
+    assert (lost.status, other.status) == ("unknown", "cancelled")

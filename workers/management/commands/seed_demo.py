@@ -10,21 +10,20 @@ from apps.accounts.models import User
 from apps.accounts.selectors import find_user, has_traders
 from apps.accounts.services import create_user
 from apps.bots.services import activate
-from apps.brokers.models import Broker
 from apps.brokers.selectors import list_brokers
 from apps.brokers.services import open_paper_broker
 from apps.core.venues import paper_environment
 from apps.domain.candles import Timeframe
-from apps.domain.environments import Exchange
+from apps.domain.environments import Environment, Exchange
 from apps.exchanges.errors import ExchangeError
-from apps.markets.models import Symbol
 from apps.markets.selectors import find_default_symbol
 from apps.markets.services import refresh_symbols
 from apps.strategies.models import Strategy, StrategyVersion
-from apps.strategies.sandbox import SandboxUnavailable
-from apps.strategies.services import add_sample
+from apps.strategies.sandbox import SandboxUnavailable, StrategyInfo
+from apps.strategies.services import add_sample, describe, read_sample
 
 USERNAME = "demo"
+SAMPLE = "EMA cross"
 
 
 class Command(BaseCommand):
@@ -42,43 +41,48 @@ class Command(BaseCommand):
         if password:
             self.stdout.write(f"Demo user:     {USERNAME}    password: {password}")
 
-    @transaction.atomic
     def _seed(self) -> str | None:
-        password = None
-        user = find_user(USERNAME)
+        """The exchange and the sandbox are asked first; then everything is written, or nothing."""
+        user, environment = find_user(USERNAME), paper_environment()
         if user is None and has_traders():
             return None  # the demo has been seen, and deleted
+        if user and list_brokers(user).filter(environment=environment).exists():
+            return None
+        refresh_symbols(exchange=Exchange.BINANCE, environment=environment)
+        info = describe(read_sample("ema_cross"))
+        return self._create(user, environment, info)
+
+    @transaction.atomic
+    def _create(
+        self, user: User | None, environment: Environment, info: StrategyInfo
+    ) -> str | None:
+        password = None
         if user is None:
             user, password = create_user(username=USERNAME, is_administrator=False)
-        environment = paper_environment()
-        if not list_brokers(user).filter(environment=environment).exists():
-            refresh_symbols(exchange=Exchange.BINANCE, environment=environment)
-            broker = open_paper_broker(
-                owner=user,
-                name=f"Demo ({environment})",
-                exchange=Exchange.BINANCE,
-                environment=environment,
-            )
-            self._activate(user, broker, find_default_symbol(Exchange.BINANCE, environment))
-        return password
-
-    def _activate(self, user: User, broker: Broker, symbol: Symbol) -> None:
+        broker = open_paper_broker(
+            owner=user,
+            name=f"Demo ({environment})",
+            exchange=Exchange.BINANCE,
+            environment=environment,
+        )
         activate(
-            version=self._find_sample(user),
+            version=self._find_or_add_sample(user, info),
             broker=broker,
-            symbol=symbol,
+            symbol=find_default_symbol(Exchange.BINANCE, environment),
             timeframe=Timeframe.M1,
             parameters={},
             now=timezone.now(),
         )
+        return password
 
-    def _find_sample(self, user: User) -> StrategyVersion:
-        sample = Strategy.objects.for_user(user).filter(name="EMA cross").first()
+    def _find_or_add_sample(self, user: User, info: StrategyInfo) -> StrategyVersion:
+        sample = Strategy.objects.for_user(user).filter(name=SAMPLE).first()
         if sample and (version := sample.versions.first()):
             return version
         return add_sample(
             owner=user,
             name="ema_cross",
-            title="EMA cross",
+            title=SAMPLE,
             description="Buys when the fast average crosses above the slow one, sells when it falls below.",
+            info=info,
         )
