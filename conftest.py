@@ -1,9 +1,12 @@
 """What all tests share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from apps.exchanges.transport import close_idle
 
 SHARED = Path(__file__).resolve().parent.parent / "shared"
 
@@ -17,3 +20,10 @@ def shared() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _close_idle_connections() -> Iterator[None]:
+    """Kept connections to exchanges are closed before the interpreter complains of them."""
+    yield
+    close_idle()

@@ -231,7 +231,7 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         "apps": {"level": LOG_LEVEL},
-        "urllib3.connectionpool": {"level": "ERROR"},  # a full pool is no trouble
+        "urllib3.connectionpool": {"level": "ERROR"},  # Flower's proxy: a full pool is no trouble
         "workers": {"level": LOG_LEVEL},
         "aristobot": {"level": LOG_LEVEL},
     },

@@ -7,6 +7,8 @@ class Exchange(StrEnum):
     """A counterparty whose wire protocol we speak."""
 
     BINANCE = "binance"
+    BITGET = "bitget"
+    KRAKEN = "kraken"
 
 
 class Environment(StrEnum):

@@ -1,7 +1,9 @@
 """One tradable pair and the rules its exchange sets for orders in it."""
 
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
+
+ZERO = Decimal(0)
 
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
@@ -11,9 +13,20 @@ def floor_to(value: Decimal, step: Decimal) -> Decimal:
     return (value / step).to_integral_value(rounding=ROUND_DOWN) * step
 
 
+def ceil_to(value: Decimal, step: Decimal) -> Decimal:
+    """The smallest multiple of `step` that is not below `value`; a step of zero changes nothing."""
+    if not step:
+        return value
+    return (value / step).to_integral_value(rounding=ROUND_UP) * step
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
-    """Rules of one pair; quantities are in `base`, prices and notionals in `quote`, zero means no rule."""
+    """Rules of one pair; quantities are in `base`, prices and notionals in `quote`, zero means no rule.
+
+    Where market orders have a lot of their own, `market_step_size` and its neighbours hold for them
+    besides the common one. `quote_step` is the precision of an amount in quote.
+    """
 
     symbol: str
     base: str
@@ -23,11 +36,17 @@ class Market:
     min_quantity: Decimal
     max_quantity: Decimal
     min_notional: Decimal
+    max_notional: Decimal = ZERO
+    market_step_size: Decimal = ZERO
+    market_min_quantity: Decimal = ZERO
+    market_max_quantity: Decimal = ZERO
+    quote_step: Decimal = ZERO
     is_trading: bool = True
 
-    def round_quantity(self, quantity: Decimal) -> Decimal:
+    def round_quantity(self, quantity: Decimal, *, at_market: bool = False) -> Decimal:
         """Round down: an order is never larger than what was approved."""
-        return floor_to(quantity, self.step_size)
+        step = max(self.step_size, self.market_step_size) if at_market else self.step_size
+        return floor_to(quantity, step)
 
     def round_price(self, price: Decimal) -> Decimal:
         """Round down to the tick."""

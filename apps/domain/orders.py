@@ -11,10 +11,55 @@ class OrderSide(StrEnum):
 
 
 class OrderType(StrEnum):
-    """How the price is found."""
+    """How the price is found; the conditional ones wait for a trigger price first.
+
+    A stop loss triggers when the price moves against the holder of the position it ends, a take
+    profit when it moves in his favour. Without `_limit` they trade at market then.
+    """
 
     MARKET = "market"
     LIMIT = "limit"
+    STOP_LOSS = "stop_loss"
+    STOP_LOSS_LIMIT = "stop_loss_limit"
+    TAKE_PROFIT = "take_profit"
+    TAKE_PROFIT_LIMIT = "take_profit_limit"
+    TRAILING_STOP = "trailing_stop"
+
+    @property
+    def has_limit_price(self) -> bool:
+        """It trades at its limit price or better."""
+        return self in {self.LIMIT, self.STOP_LOSS_LIMIT, self.TAKE_PROFIT_LIMIT}
+
+    @property
+    def is_conditional(self) -> bool:
+        """It waits for a trigger before it trades."""
+        return self not in {self.MARKET, self.LIMIT}
+
+    @property
+    def is_stop(self) -> bool:
+        """It ends a position that goes wrong."""
+        return self in {self.STOP_LOSS, self.STOP_LOSS_LIMIT, self.TRAILING_STOP}
+
+
+class TimeInForce(StrEnum):
+    """How long a limit order stands, and whether it may take liquidity."""
+
+    GTC = "gtc"
+    IOC = "ioc"
+    FOK = "fok"
+    POST_ONLY = "post_only"
+
+
+class OrderListKind(StrEnum):
+    """Orders that the exchange ties together.
+
+    OCO: two legs, one cancels the other. OTO: the second is set up when the first is filled.
+    OTOCO: an entry, and when it is filled an OCO.
+    """
+
+    OCO = "oco"
+    OTO = "oto"
+    OTOCO = "otoco"
 
 
 class OrderSource(StrEnum):

@@ -9,6 +9,7 @@ ExchangeError                       none of the kinds below
 |   +-- UnknownSymbol
 |   +-- MarketClosed
 |   +-- OrderNotFound
+|   +-- Unsupported                 the exchange has no such thing: refused before any call
 +-- ClockSkew                       refused for its time alone: correct the clock, repeat once
 +-- RateLimited                     refused for its rate alone: carries how long to wait
 +-- ExchangeUnavailable             nothing was done: a read is repeated, a write never arrived
@@ -94,6 +95,12 @@ class OrderNotFound(Rejected):
     """The exchange knows no order of this name."""
 
     advice = "It never arrived, or it is too old to be kept."
+
+
+class Unsupported(Rejected):
+    """The exchange has no such thing; it was not asked."""
+
+    advice = "Choose something that the exchange offers: its capabilities list what."
 
 
 class ClockSkew(ExchangeError):

@@ -1,32 +1,29 @@
 """The one HTTP door: time-outs, repeats of reads, and errors without a secret in them."""
 
-import logging
-import os
 import random
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 import msgspec
-import urllib3
 
-from apps.exchanges.errors import ExchangeError, ExchangeUnavailable, OutcomeUnknown
+from apps.exchanges.errors import (
+    ExchangeError,
+    ExchangeUnavailable,
+    OutcomeUnknown,
+    RateLimited,
+    Rejected,
+)
+from apps.exchanges.limits import Budget, Charge, Priority, Throttle
 
-CONNECT_SECONDS = 3.0
-#: Exchanges give up on their side after 10 s, and say so.
-ANSWER_SECONDS = 11.0
 READ_TRIES = 3
 #: No further try of a read begins after this.
 READ_TOTAL_SECONDS = 20.0
 FIRST_BACKOFF_SECONDS = 0.2
-_POOL_SIZE = 8
-_HEADERS = {"User-Agent": "aristobot", "Accept-Encoding": "gzip"}
 _SIGNATURE = re.compile(r"(signature=)[^&\s\"']+", re.IGNORECASE)
-
-# At DEBUG urllib3 logs whole URLs, and those of signed reads carry the signature.
-logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
 
 Parsed = TypeVar("Parsed")
 
@@ -79,46 +76,23 @@ class ErrorReader(Protocol):
     ) -> ExchangeError | None: ...
 
 
-_pools: dict[tuple[int, str], urllib3.HTTPConnectionPool] = {}
+class UsageReader(Protocol):
+    """An adapter's reading of what the exchange itself counted; empty where it does not say."""
+
+    def __call__(self, answer: HttpAnswer) -> Mapping[Budget, float]: ...
 
 
-def _pool(base_url: str) -> urllib3.HTTPConnectionPool:
-    # A forked child must not speak on its parent's sockets, so a pool belongs to a process.
-    key = (os.getpid(), base_url)
-    if key not in _pools:
-        _pools[key] = urllib3.connection_from_url(base_url, maxsize=_POOL_SIZE)
-    return _pools[key]
-
-
-class PooledTransport:
-    """Keep-alive connections to one host, shared by all of this process; holds no credentials."""
-
-    def __init__(self, base_url: str, *, answer_seconds: float = ANSWER_SECONDS) -> None:
-        self._base_url = base_url
-        self._timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=answer_seconds)
-
-    def send(self, request: HttpRequest) -> HttpAnswer:
-        """The exchange's answer, whatever its status; redirects are not followed."""
-        try:
-            response = _pool(self._base_url).urlopen(
-                request.method,
-                request.target,
-                body=request.body,
-                headers={**_HEADERS, **request.headers},
-                retries=False,
-                redirect=False,
-                timeout=self._timeout,
-            )
-        except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as e:
-            raise NotSent(f"no connection to {self._base_url}") from e
-        except urllib3.exceptions.HTTPError as e:
-            raise ConnectionCut(f"no answer from {self._base_url} ({type(e).__name__})") from e
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return HttpAnswer(status=response.status, body=response.data, headers=headers)
+def no_usage(answer: HttpAnswer) -> Mapping[Budget, float]:
+    """For exchanges that keep their count to themselves."""
+    del answer
+    return {}
 
 
 class HttpDoor:
-    """Sends the requests of one client; repeats reads while there is no answer, writes never."""
+    """Sends the requests of one client within its limits; repeats reads without an answer, writes never.
+
+    A request is made only when it may leave: a signature ages, and a nonce must not be overtaken.
+    """
 
     def __init__(
         self,
@@ -126,66 +100,119 @@ class HttpDoor:
         read_error: ErrorReader,
         *,
         exchange: str,
+        throttle: Throttle,
+        read_usage: UsageReader = no_usage,
         secrets: tuple[str, ...] = (),
         sleep: Callable[[float], None] = time.sleep,
         chance: Callable[[], float] = random.random,
     ) -> None:
+        self.throttle = throttle
         self._transport = transport
         self._read_error = read_error
+        self._read_usage = read_usage
         self._exchange = exchange
         self._secrets = tuple(filter(None, secrets))
         self._sleep = sleep
         self._chance = chance
 
     def read(
-        self, make_request: Callable[[], HttpRequest], parse: Callable[[bytes], Parsed]
+        self,
+        make_request: Callable[[], HttpRequest],
+        parse: Callable[[bytes], Parsed],
+        *,
+        charges: Sequence[Charge] = (),
+        priority: Priority = Priority.READ,
     ) -> Parsed:
-        """What `parse` makes of the answer; each try is a new request, since a signature ages."""
+        """What `parse` makes of the answer; parse raises msgspec.DecodeError for what it can't read."""
         give_up_at = time.monotonic() + READ_TOTAL_SECONDS
         for attempt in range(1, READ_TRIES):
             try:
-                return self._send(make_request(), parse, is_write=False)
+                return self._send(make_request, parse, charges, priority, None, is_write=False)
             except ExchangeUnavailable:
                 pause = FIRST_BACKOFF_SECONDS * 2 ** (attempt - 1) * (0.5 + self._chance() / 2)
                 if time.monotonic() + pause > give_up_at:
                     raise
                 self._sleep(pause)
-        return self._send(make_request(), parse, is_write=False)
+        return self._send(make_request, parse, charges, priority, None, is_write=False)
 
-    def write(self, request: HttpRequest, parse: Callable[[bytes], Parsed]) -> Parsed:
+    def write(
+        self,
+        make_request: Callable[[], HttpRequest],
+        parse: Callable[[bytes], Parsed],
+        *,
+        charges: Sequence[Charge] = (),
+        priority: Priority = Priority.ENTRY,
+        deadline: datetime | None = None,
+    ) -> Parsed:
         """What `parse` makes of the answer to a request that is sent exactly once."""
-        return self._send(request, parse, is_write=True)
+        return self._send(make_request, parse, charges, priority, deadline, is_write=True)
 
     def redact(self, raw: Mapping[str, object]) -> dict[str, object]:
         """A payload with every secret in its strings blotted out."""
         return {key: _redact(value, self._secrets) for key, value in raw.items()}
 
     def _send(
-        self, request: HttpRequest, parse: Callable[[bytes], Parsed], *, is_write: bool
+        self,
+        make_request: Callable[[], HttpRequest],
+        parse: Callable[[bytes], Parsed],
+        charges: Sequence[Charge],
+        priority: Priority,
+        deadline: datetime | None,
+        *,
+        is_write: bool,
     ) -> Parsed:
+        self.throttle.admit(charges, priority, deadline)
+        with self.throttle.turn(priority, deadline):
+            request = make_request()
+            answer, error = self._carry(request, is_write=is_write)
         doubt = OutcomeUnknown if is_write else ExchangeUnavailable
-        what = f"{request.method} {request.path} at {self._exchange}"
-        try:
-            answer = self._transport.send(request)
-        except NotSent as e:
-            message = f"{what} was not sent: {e}. Check network and address."
-            raise ExchangeUnavailable(message, exchange=self._exchange) from e
-        except ConnectionCut as e:
-            raise doubt(f"{what}: {e}. {doubt.advice}", exchange=self._exchange) from e
-        error = self._read_error(request, answer, is_write=is_write)
         if error is not None:
             raise self._redacted(error)
         try:
             return parse(answer.body)
         except msgspec.DecodeError as e:
-            message = f"{what} got an answer that can't be read ({e}). {doubt.advice}"
-            raise doubt(message, exchange=self._exchange) from e
+            message = (
+                f"{request.method} {request.path} at {self._exchange} got an answer that can't be"
+                f" read ({e}): {_excerpt(answer.body)}. {doubt.advice}"
+            )
+            raise self._redacted(doubt(message, exchange=self._exchange)) from e
+
+    def _carry(
+        self, request: HttpRequest, *, is_write: bool
+    ) -> tuple[HttpAnswer, ExchangeError | None]:
+        """The answer and the error it means; counted, and told to all who share the limits."""
+        doubt = OutcomeUnknown if is_write else ExchangeUnavailable
+        what = f"{request.method} {request.path} at {self._exchange}"
+        started = time.monotonic()
+        try:
+            answer = self._transport.send(request)
+        except NotSent as e:
+            self.throttle.record(seconds=time.monotonic() - started, is_ok=False)
+            message = f"{what} was not sent: {e}. Check network and address."
+            raise ExchangeUnavailable(message, exchange=self._exchange) from e
+        except ConnectionCut as e:
+            self.throttle.record(seconds=time.monotonic() - started, is_ok=False)
+            raise doubt(f"{what}: {e}. {doubt.advice}", exchange=self._exchange) from e
+        error = self._read_error(request, answer, is_write=is_write)
+        self.throttle.record(
+            seconds=time.monotonic() - started,
+            # A refusal is an answer too: the exchange works.
+            is_ok=error is None or isinstance(error, Rejected),
+            used=self._read_usage(answer),
+            stop_seconds=(error.retry_after or 0.0) if isinstance(error, RateLimited) else 0.0,
+        )
+        return answer, error
 
     def _redacted(self, error: ExchangeError) -> ExchangeError:
         error.message = _redact_text(error.message, self._secrets)
         error.args = (error.message,)
         error.raw = self.redact(error.raw)
         return error
+
+
+def _excerpt(body: bytes) -> str:
+    text = body[:200].decode(errors="replace")
+    return text if len(body) <= len(text) else f"{text}..."
 
 
 def _redact_text(text: str, secrets: tuple[str, ...]) -> str:

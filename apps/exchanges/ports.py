@@ -1,23 +1,18 @@
 """What every exchange client takes and gives; symbols are canonical (`BTC/USDT`), times are UTC."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, overload
 
-from apps.domain.candles import Timeframe
+import msgspec
+
+from apps.domain.candles import EPOCH, Timeframe
 from apps.domain.markets import Market
-from apps.domain.orders import OrderSide, OrderStatus, OrderType
-
-
-class TimeInForce(StrEnum):
-    """How long a limit order stands: until cancelled, what fills at once, at once and whole."""
-
-    GTC = "gtc"
-    IOC = "ioc"
-    FOK = "fok"
+from apps.domain.orders import OrderListKind, OrderSide, OrderStatus, OrderType, TimeInForce
+from apps.exchanges.capabilities import Capabilities
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,16 +23,35 @@ class Credentials:
     api_secret: str = field(repr=False)
     passphrase: str | None = field(default=None, repr=False)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be in any message."""
+        return tuple(filter(None, (self.api_key, self.api_secret, self.passphrase)))
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ticker:
-    """Last price and best prices of one market; None where the book's side is empty."""
+
+class Ticker(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Prices of one market, and its last 24 hours; None where the exchange does not tell.
+
+    `volume` is in base, `quote_volume` in quote, `change` a fraction (0.01 is 1 %). A frozen
+    struct rather than a dataclass, with its time in milliseconds since 1970: thousands come in one
+    answer, and it is built ten times faster.
+    """
 
     symbol: str
     last: Decimal
     bid: Decimal | None
     ask: Decimal | None
-    at: datetime
+    at_ms: int | None
+    high: Decimal | None = None
+    low: Decimal | None = None
+    volume: Decimal | None = None
+    quote_volume: Decimal | None = None
+    change: Decimal | None = None
+
+    @property
+    def at(self) -> datetime | None:
+        """When these prices held, by the exchange's clock."""
+        return None if self.at_ms is None else EPOCH + timedelta(milliseconds=self.at_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +68,48 @@ class Candle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Candles(Sequence[Candle]):
+    """Candles as columns, oldest first; the first `closed` of them change no more.
+
+    `opened_at_ms` is in milliseconds since 1970, volumes are in the base asset.
+    """
+
+    opened_at_ms: Sequence[int]
+    open: Sequence[float]
+    high: Sequence[float]
+    low: Sequence[float]
+    close: Sequence[float]
+    volume: Sequence[float]
+    closed: int
+
+    def __len__(self) -> int:
+        return len(self.opened_at_ms)
+
+    @overload
+    def __getitem__(self, index: int) -> Candle: ...
+    @overload
+    def __getitem__(self, index: slice) -> "list[Candle]": ...
+    def __getitem__(self, index: int | slice) -> "Candle | list[Candle]":
+        if isinstance(index, slice):
+            return [self._row(i) for i in range(len(self))[index]]
+        return self._row(range(len(self))[index])
+
+    def __iter__(self) -> Iterator[Candle]:
+        return map(self._row, range(len(self)))
+
+    def _row(self, index: int) -> Candle:
+        return Candle(
+            opened_at=EPOCH + timedelta(milliseconds=self.opened_at_ms[index]),
+            open=self.open[index],
+            high=self.high[index],
+            low=self.low[index],
+            close=self.close[index],
+            volume=self.volume[index],
+            is_closed=index < self.closed,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KlineUpdate:
     """The state of one candle as a stream tells it."""
 
@@ -62,9 +118,8 @@ class KlineUpdate:
     candle: Candle
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Balance:
-    """What an account holds of one asset; `locked` backs resting orders."""
+class Balance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What an account holds of one asset; `locked` backs resting orders. A struct, as Ticker is."""
 
     asset: str
     free: Decimal
@@ -72,8 +127,34 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fee:
+    """What trading a market costs this account, as fractions (0.001 is 0.1 %)."""
+
+    symbol: str
+    maker: Decimal
+    taker: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachedExit:
+    """A stop loss or take profit that the exchange sets up itself as the entry fills.
+
+    It sells at market once `trigger_price` is reached, or at `price` where one is given.
+    """
+
+    trigger_price: Decimal
+    price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
-    """One order to place; a market order by base `quantity` or by the `quote_amount` to trade."""
+    """One order to place.
+
+    Its size is a `quantity` of base, or for market orders a `quote_amount` to trade; `price` is
+    the limit, `trigger_price` what a conditional order waits for (of a trailing stop: from where
+    on it trails, optional), `trailing_share` how far it trails (0.01 is 1 %). `is_exit` tells what
+    ends or protects a position: it goes before entries where the exchange's limits are near.
+    """
 
     symbol: str
     side: OrderSide
@@ -82,19 +163,60 @@ class OrderRequest:
     quantity: Decimal | None = None
     quote_amount: Decimal | None = None
     price: Decimal | None = None
+    trigger_price: Decimal | None = None
+    trailing_share: Decimal | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
+    stop_loss: AttachedExit | None = None
+    take_profit: AttachedExit | None = None
+    is_exit: bool = False
 
     def __post_init__(self) -> None:
+        kind = self.order_type
         if (self.quantity is None) == (self.quote_amount is None):
             raise ValueError("An order needs either a quantity or a quote amount.")
-        is_limit = self.order_type is OrderType.LIMIT
-        if is_limit != (self.price is not None) or (is_limit and self.quantity is None):
-            raise ValueError("A limit order needs quantity and price; a market order has no price.")
+        if self.quote_amount is not None and kind is not OrderType.MARKET:
+            raise ValueError(f"A {kind} order is sized by quantity, not by a quote amount.")
+        if kind.has_limit_price != (self.price is not None):
+            raise ValueError(f"A {kind} order needs {'a' if kind.has_limit_price else 'no'} price.")
+        if not kind.is_conditional and self.trigger_price is not None:
+            raise ValueError(f"A {kind} order has no trigger price.")
+        is_trailing = kind is OrderType.TRAILING_STOP
+        if kind.is_conditional and not is_trailing and self.trigger_price is None:
+            raise ValueError(f"A {kind} order needs a trigger price.")
+        if is_trailing != (self.trailing_share is not None):
+            raise ValueError("A trailing stop, and no other order, needs a trailing share.")
+        if self.time_in_force is not TimeInForce.GTC and not kind.has_limit_price:
+            raise ValueError(f"A {kind} order can't be {self.time_in_force}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRef:
+    """Which order is meant: by our id, or by the exchange's for one that was placed elsewhere.
+
+    `order_type` spares a question where an exchange keeps conditional orders apart, `placed_at`
+    prices a cancel where young orders cost more; both are optional.
+    """
+
+    symbol: str
+    client_order_id: str | None = None
+    exchange_order_id: str | None = None
+    order_type: OrderType | None = None
+    placed_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if not self.client_order_id and not self.exchange_order_id:
+            raise ValueError("An order is named by its client order id or the exchange's id.")
+
+    def __str__(self) -> str:
+        return self.client_order_id or self.exchange_order_id or ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """One execution; `trade_id` is unique within its symbol, the fee is in `fee_asset`."""
+    """One execution; `trade_id` is unique within its symbol, the fee is in `fee_asset`.
+
+    A rebate is a negative fee.
+    """
 
     trade_id: str
     exchange_order_id: str
@@ -112,24 +234,56 @@ class Fill:
 class OrderReport:
     """The state of one order; `fills` holds those told with it, `raw` the answer without secrets.
 
-    None stands for what is not known: an order type that only the exchange has, a filled quote
-    that it no longer keeps, the price of a market order.
+    None stands for what the exchange did not tell: what is filled in a bare acknowledgement, the
+    base quantity of an order by quote amount, an order type that only the exchange has.
     """
 
     symbol: str
-    client_order_id: str
+    client_order_id: str | None
     exchange_order_id: str
     status: OrderStatus
     exchange_status: str
     side: OrderSide
     order_type: OrderType | None
-    quantity: Decimal
-    filled_quantity: Decimal
+    quantity: Decimal | None
+    filled_quantity: Decimal | None
     filled_quote: Decimal | None
     price: Decimal | None
-    updated_at: datetime
+    quote_amount: Decimal | None = None
+    trigger_price: Decimal | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
     fills: tuple[Fill, ...] = ()
     raw: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def acknowledged(
+        cls,
+        request: OrderRequest,
+        *,
+        exchange_order_id: str,
+        at: datetime | None,
+        raw: Mapping[str, object],
+    ) -> "OrderReport":
+        """What is known of an order that the exchange took without telling more."""
+        return cls(
+            symbol=request.symbol,
+            client_order_id=request.client_order_id,
+            exchange_order_id=exchange_order_id,
+            status=OrderStatus.OPEN,
+            exchange_status="",
+            side=request.side,
+            order_type=request.order_type,
+            quantity=request.quantity,
+            filled_quantity=None,
+            filled_quote=None,
+            price=request.price,
+            quote_amount=request.quote_amount,
+            trigger_price=request.trigger_price,
+            created_at=at,
+            updated_at=at,
+            raw=raw,
+        )
 
     @property
     def average_price(self) -> Decimal | None:
@@ -138,24 +292,106 @@ class OrderReport:
             return None
         return self.filled_quote / self.filled_quantity
 
+    @property
+    def ref(self) -> OrderRef:
+        """The name of this order."""
+        return OrderRef(
+            symbol=self.symbol,
+            client_order_id=self.client_order_id,
+            exchange_order_id=self.exchange_order_id,
+            order_type=self.order_type,
+            placed_at=self.created_at,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderListRequest:
+    """Orders to place as one, each with its own client order id; the entry of an OTO comes first."""
+
+    kind: OrderListKind
+    client_list_id: str
+    orders: tuple[OrderRequest, ...]
+
+    def __post_init__(self) -> None:
+        wanted = 3 if self.kind is OrderListKind.OTOCO else 2
+        if len(self.orders) != wanted:
+            raise ValueError(f"An {self.kind.upper()} has {wanted} orders, not {len(self.orders)}.")
+        if len({order.symbol for order in self.orders}) != 1:
+            raise ValueError("The orders of a list trade the same symbol.")
+        legs = self.legs
+        if legs and (legs[0].side, legs[0].quantity) != (legs[1].side, legs[1].quantity):
+            raise ValueError("The two legs of an OCO have the same side and quantity.")
+        if legs and sum(leg.order_type.is_stop for leg in legs) != 1:
+            raise ValueError("One leg of an OCO is a stop, the other a limit or a take profit.")
+
+    @property
+    def symbol(self) -> str:
+        """What all its orders trade."""
+        return self.orders[0].symbol
+
+    @property
+    def legs(self) -> tuple[OrderRequest, ...]:
+        """The two orders of which one cancels the other; none in an OTO."""
+        return {
+            OrderListKind.OCO: self.orders,
+            OrderListKind.OTO: (),
+            OrderListKind.OTOCO: self.orders[1:],
+        }[self.kind]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderListReport:
+    """An order list as placed, with its orders in the sequence of the request."""
+
+    exchange_list_id: str
+    client_list_id: str
+    orders: tuple[OrderReport, ...]
+    raw: Mapping[str, object] = field(default_factory=dict)
+
+
+class EditMethod(StrEnum):
+    """How an exchange changes an order."""
+
+    AMENDED = "amended"
+    REPLACED = "replaced"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditReport:
+    """A changed order, and how: an amended one kept its ids, a replaced one has new ones."""
+
+    method: EditMethod
+    order: OrderReport
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionReport:
     """What a connection test found, in plain words; None where it could not be learned.
 
-    `server_time_offset` is how many seconds the exchange's clock is ahead of ours.
+    `server_time_offset` is how many seconds the exchange's clock is ahead of ours, `permissions`
+    are the exchange's own words for what the key may do.
     """
 
     ok: bool
     message: str
     can_trade: bool | None = None
     can_withdraw: bool | None = None
+    is_ip_restricted: bool | None = None
+    permissions: tuple[str, ...] = ()
     balances: tuple[Balance, ...] = ()
     server_time_offset: float | None = None
 
 
 class MarketData(Protocol):
     """What an exchange tells anybody; every method may raise RateLimited or ExchangeUnavailable."""
+
+    @property
+    def venue(self) -> str:
+        """What this client's limits and statistics are kept under."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this exchange can do; what it can't is refused with Unsupported before any call."""
 
     def get_server_time(self) -> datetime:
         """The exchange's clock."""
@@ -164,7 +400,10 @@ class MarketData(Protocol):
         """Every market with its rules, those closed for trading included."""
 
     def get_ticker(self, symbol: str) -> Ticker:
-        """Last, bid and ask; raises UnknownSymbol."""
+        """Prices of one market; raises UnknownSymbol."""
+
+    def fetch_tickers(self, symbols: Collection[str] | None = None) -> dict[str, Ticker]:
+        """Prices by symbol, of all markets or of those named; one that does not exist is left out."""
 
     def get_candles(
         self,
@@ -174,10 +413,11 @@ class MarketData(Protocol):
         start: datetime | None = None,
         end: datetime | None = None,
         limit: int = 500,
-    ) -> list[Candle]:
+    ) -> Candles:
         """Candles that open from `start` to `end`, both included, oldest first.
 
-        At most `limit`: the oldest of them when `start` is given, else the newest.
+        At most `limit`: the oldest of them when `start` is given, else the newest. An exchange
+        that keeps too little history gives what it has.
         """
 
 
@@ -185,23 +425,48 @@ class Broker(Protocol):
     """One account at an exchange.
 
     Reads may raise ExchangeUnavailable; a write that raises it, or any other error than
-    OutcomeUnknown, did nothing.
+    OutcomeUnknown, did nothing. Every write is sent at most once.
     """
 
     def get_balance(self) -> list[Balance]:
         """Every asset the account holds something of."""
 
+    def get_fees(self, symbol: str) -> Fee:
+        """What this account pays in one market."""
+
     def place_order(self, request: OrderRequest, *, deadline: datetime) -> OrderReport:
         """Send an order once; the exchange itself refuses it when it arrives after `deadline`."""
 
-    def cancel_order(self, symbol: str, client_order_id: str) -> OrderReport:
-        """The order after its cancel; OutcomeUnknown also when no such order is open any more."""
+    def place_order_list(self, request: OrderListRequest, *, deadline: datetime) -> OrderListReport:
+        """Send tied orders once, all of them or none; `deadline` as for one order."""
 
-    def fetch_order(self, symbol: str, client_order_id: str) -> OrderReport:
+    def cancel_order(self, ref: OrderRef) -> OrderReport | None:
+        """The order after its cancel, None where the exchange only takes note: look it up then.
+
+        OutcomeUnknown also when no such order is open any more: it may have been filled.
+        """
+
+    def cancel_all_orders(self, symbol: str) -> None:
+        """Ask for every resting order of a symbol to be cancelled; what became of them is to be looked up."""
+
+    def edit_order(
+        self, current: OrderReport, target: OrderRequest, *, deadline: datetime
+    ) -> EditReport:
+        """Turn a resting order into `target`: in place where the exchange can, else cancel and replace.
+
+        The target's quantity is what shall still rest, fills not counted. An amended order keeps its
+        client order id, a replacement has the target's. OutcomeUnknown also when only one half of a
+        replacement was done: look both up.
+        """
+
+    def fetch_order(self, ref: OrderRef) -> OrderReport:
         """The order as it stands, without its fills; raises OrderNotFound."""
 
     def fetch_open_orders(self, symbol: str | None = None) -> list[OrderReport]:
-        """Open orders of one symbol, or of all, whoever placed them."""
+        """Open orders of one symbol, or of all, whoever placed them; conditional ones included."""
+
+    def fetch_closed_orders(self, symbol: str, *, since: datetime) -> list[OrderReport]:
+        """Orders created from `since` on that rest no more, oldest first; conditional ones included."""
 
     def fetch_fills(
         self,
@@ -227,10 +492,29 @@ class CandleStream(Protocol):
         """Open the connection with the current subscriptions."""
 
     def recv(self) -> KlineUpdate | None:
-        """The next frame, waited for; None for a frame that carries no candle."""
+        """The next update, waited for; None for a frame that carries no candle.
+
+        Where the exchange gives no closed flag, a candle is told closed when a later one begins.
+        """
 
     def set_subscriptions(self, subscriptions: Iterable[tuple[str, Timeframe]]) -> None:
         """Follow exactly these (symbol, timeframe) from now on, without reconnecting."""
+
+    def close(self) -> None:
+        """Close the connection; harmless when there is none."""
+
+
+class OrderStream(Protocol):
+    """Changes of one account's orders as they happen; after StreamClosed connect again.
+
+    What happened while it was not connected is not told: `apps.exchanges.feed` asks for it.
+    """
+
+    def connect(self) -> None:
+        """Open the connection, prove who we are, and subscribe; returns once subscribed."""
+
+    def recv(self) -> OrderReport | None:
+        """The next change with its fill, waited for; None for a frame that tells of no order."""
 
     def close(self) -> None:
         """Close the connection; harmless when there is none."""

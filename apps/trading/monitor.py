@@ -13,7 +13,7 @@ from apps.core.locks import advisory_lock
 from apps.core.tasks import TaskName
 from apps.core.venues import is_reachable
 from apps.domain.environments import Environment
-from apps.domain.orders import OrderPurpose, OrderStatus
+from apps.domain.orders import OrderPurpose, OrderStatus, OrderType
 from apps.exchanges import errors, ports
 from apps.trading.models import Order
 from apps.trading.path import apply_report, move, record_absence
@@ -88,14 +88,23 @@ def settle_order(*, order: Order, client: ports.ExchangeClient, now: datetime) -
     if order.looked_up_at and now - order.looked_up_at < ABSENCE_INTERVAL:
         return
     try:
-        report = client.fetch_order(order.symbol.name, order.client_order_id)
+        report = client.fetch_order(_ref(order))
     except errors.OrderNotFound:
         _count_absence(order, now)
         return
-    if report.filled_quantity > 0:
+    if report.filled_quantity:
         fills = client.fetch_fills(order.symbol.name, exchange_order_id=report.exchange_order_id)
         report = replace(report, fills=tuple(fills))
     apply_report(order_id=order.pk, report=report, now=now)
+
+
+def _ref(order: Order) -> ports.OrderRef:
+    return ports.OrderRef(
+        symbol=order.symbol.name,
+        client_order_id=order.client_order_id,
+        order_type=OrderType(order.order_type),
+        placed_at=order.submitted_at,
+    )
 
 
 def _count_absence(order: Order, now: datetime) -> None:

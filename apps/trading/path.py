@@ -28,6 +28,7 @@ from apps.domain.orders import (
     check_transition,
 )
 from apps.exchanges import errors, ports
+from apps.exchanges.rounding import fit_to_market
 from apps.markets.models import Symbol
 from apps.trading.events import record_event
 from apps.trading.ledger import record_fills
@@ -78,6 +79,9 @@ def submit_order(*, order_id: int) -> None:
     match outcome:
         case ports.OrderReport():
             apply_report(order_id=order_id, report=outcome, now=now)
+            if outcome.filled_quantity is None:
+                # The exchange only took note: what became of it has to be asked.
+                enqueue_on_commit(TaskName.POLL_BROKER, broker_id=order.broker_id)
         case errors.ExchangeError():
             move(order_id=order_id, status=OrderStatus.REJECTED, message=str(outcome), now=now)
         case Unclear():
@@ -117,9 +121,11 @@ def _send(order: Order) -> ports.OrderReport | errors.ExchangeError | Unclear:
         quantity=order.quantity,
         quote_amount=order.quote_amount,
         price=order.price,
+        is_exit=order.purpose == OrderPurpose.EXIT,
     )
     try:
-        return connect(order.broker).place_order(request, deadline=order.send_deadline)
+        fitted = fit_to_market(request, order.symbol.to_market())
+        return connect(order.broker).place_order(fitted, deadline=order.send_deadline)
     except errors.OutcomeUnknown as error:
         logger.warning("order %s: outcome unknown: %s", order.client_order_id, error)
         return Unclear(
@@ -142,7 +148,7 @@ def apply_report(*, order_id: int, report: ports.OrderReport, now: datetime) -> 
     )
     record_fills(order=order, fills=report.fills)
     was_settled, before = order.is_settled, (order.status, order.filled_quantity)
-    if report.filled_quantity >= order.filled_quantity:
+    if report.filled_quantity is None or report.filled_quantity >= order.filled_quantity:
         _take_over(order, report, now)
     order.is_settled = _is_settled(order)
     order.save()
@@ -157,7 +163,8 @@ def _take_over(order: Order, report: ports.OrderReport, now: datetime) -> None:
     """Copy what the exchange says, unless the report is older than what we know."""
     order.absences = 0
     order.exchange_order_id = report.exchange_order_id
-    order.filled_quantity = report.filled_quantity
+    if report.filled_quantity is not None:
+        order.filled_quantity = report.filled_quantity
     if report.filled_quote is not None:
         order.filled_quote = report.filled_quote
     if report.status in NEXT_STATUSES[OrderStatus(order.status)]:

@@ -1,55 +1,72 @@
 """Binance spot over REST: market data and one account."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 
 import msgspec
 
 from apps.domain.candles import Timeframe
 from apps.domain.markets import Market
-from apps.domain.orders import OrderType
-from apps.exchanges.binance.constants import EXCHANGE, MAX_ROWS, REST_URL, TESTNET_URL
-from apps.exchanges.binance.orders import parse_fills, parse_order
+from apps.domain.orders import OrderType, TimeInForce
+from apps.exchanges.binance import constants
+from apps.exchanges.binance.constants import CAPABILITIES, EXCHANGE, MAX_ROWS
+from apps.exchanges.binance.order_form import list_params, order_params, wire_symbol
+from apps.exchanges.binance.orders import (
+    OrderListWire,
+    parse_amended,
+    parse_fills,
+    parse_order,
+    parse_order_list,
+    parse_replacement,
+)
 from apps.exchanges.binance.parse import (
     Account,
     KeyRights,
-    decimal_text,
-    milliseconds,
     parse_account,
     parse_candles,
+    parse_fees,
     parse_key_rights,
     parse_markets,
     parse_server_time,
     parse_ticker,
+    parse_tickers,
 )
 from apps.exchanges.binance.session import Session
-from apps.exchanges.errors import ExchangeError, OrderNotFound, OutcomeUnknown
-from apps.exchanges.http import PooledTransport, Transport
+from apps.exchanges.errors import ExchangeError, OrderNotFound, OutcomeUnknown, UnknownSymbol
+from apps.exchanges.http import Transport
+from apps.exchanges.limits import PROCESS_LIMITS, LimitStore, Priority
+from apps.exchanges.parsing import milliseconds, read_candles
 from apps.exchanges.ports import (
     Balance,
-    Candle,
+    Candles,
     ConnectionReport,
     Credentials,
+    EditMethod,
+    EditReport,
+    Fee,
     Fill,
+    OrderListReport,
+    OrderListRequest,
+    OrderRef,
     OrderReport,
     OrderRequest,
     Ticker,
 )
+from apps.exchanges.rounding import decimal_text
+from apps.exchanges.transport import PooledTransport
 
 #: Canonical by wire symbol, per host: facts that never change, so every client may share them.
 _symbols_of_host: dict[str, dict[str, str]] = {}
 
 
-def wire_symbol(symbol: str) -> str:
-    """`BTC/USDT` as Binance writes it."""
-    return symbol.replace("/", "")
-
-
 class BinanceClient:
     """Speaks for one API key, or for nobody where only market data is asked for."""
+
+    capabilities = CAPABILITIES
 
     def __init__(
         self,
@@ -57,28 +74,52 @@ class BinanceClient:
         *,
         base_url: str | None = None,
         testnet: bool = False,
+        limits: LimitStore = PROCESS_LIMITS,
         transport: Transport | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        host = base_url or (TESTNET_URL if testnet else REST_URL)
-        self._session = Session(credentials, transport or PooledTransport(host), now)
+        host = base_url or (constants.TESTNET_URL if testnet else constants.REST_URL)
+        self._now = now
+        self._session = Session(
+            credentials, transport or PooledTransport(host), limits, host=host, now=now
+        )
         self._symbols = _symbols_of_host.setdefault(host, {})
+
+    @property
+    def venue(self) -> str:
+        """What this client's limits and statistics are kept under."""
+        return self._session.http.throttle.venue
 
     def get_server_time(self) -> datetime:
         """The exchange's clock."""
-        return self._session.read("/api/v3/time", parse_server_time)
+        return self._session.read(constants.TIME, parse_server_time)
 
     def get_markets(self) -> list[Market]:
         """Every market with its rules, those closed for trading included."""
         return list(self._read_markets({}).values())
 
     def get_ticker(self, symbol: str) -> Ticker:
-        """Last, bid and ask."""
+        """Prices of one market."""
         return self._session.read(
-            "/api/v3/ticker/24hr",
+            constants.TICKER,
             partial(parse_ticker, symbol=symbol),
             {"symbol": wire_symbol(symbol)},
         )
+
+    def fetch_tickers(self, symbols: Collection[str] | None = None) -> dict[str, Ticker]:
+        """Prices by symbol, of all markets or of those named; one that does not exist is left out."""
+        if symbols is not None and not symbols:
+            return {}
+        if symbols is not None and len(symbols) <= constants.MAX_NAMED_TICKERS:
+            by_wire = {wire_symbol(symbol): symbol for symbol in symbols}
+            params = {"symbols": msgspec.json.encode(sorted(by_wire)).decode()}
+            try:
+                parse = partial(parse_tickers, symbols=by_wire)
+                return self._session.read(constants.TICKERS_NAMED, parse, params)
+            except UnknownSymbol:
+                pass  # one of them refuses all: the whole list is asked for instead
+        tickers = self._session.read(constants.TICKERS_ALL, self._parse_all_tickers)
+        return tickers if symbols is None else {s: tickers[s] for s in symbols if s in tickers}
 
     def get_candles(
         self,
@@ -88,72 +129,147 @@ class BinanceClient:
         start: datetime | None = None,
         end: datetime | None = None,
         limit: int = 500,
-    ) -> list[Candle]:
+    ) -> Candles:
         """Candles that open from `start` to `end`, both included, oldest first; at most 1000."""
+        CAPABILITIES.check_timeframe(timeframe)
         params = {"symbol": wire_symbol(symbol), "interval": timeframe.value, "limit": str(limit)}
         if start is not None:
             params["startTime"] = str(milliseconds(start))
         if end is not None:
             params["endTime"] = str(milliseconds(end))
-        # Asked first: a candle that had ended by then was final when its row was read. Our own
-        # clock would not do, the market's can be another one (a recorded or sped-up market).
-        now = self.get_server_time()
-        return self._session.read("/api/v3/klines", partial(parse_candles, now=now), params)
+        return read_candles(
+            lambda: self._session.read(constants.KLINES, parse_candles, params),
+            self.get_server_time,
+            timeframe,
+            self._now(),
+        )
 
     def get_balance(self) -> list[Balance]:
         """Every asset the account holds something of."""
         return self._read_account().balances
 
+    def get_fees(self, symbol: str) -> Fee:
+        """What this account pays in one market, without the discount of paying in BNB."""
+        parse = partial(parse_fees, symbol=symbol)
+        return self._session.signed_read(
+            constants.COMMISSION, parse, {"symbol": wire_symbol(symbol)}
+        )
+
     def place_order(self, request: OrderRequest, *, deadline: datetime) -> OrderReport:
         """Send an order once; the answer carries the fills it had on arrival."""
-        params = {
-            "symbol": wire_symbol(request.symbol),
-            "side": request.side.value.upper(),
-            "type": request.order_type.value.upper(),
-            "newClientOrderId": request.client_order_id,
-            "newOrderRespType": "FULL",
-        }
-        if request.quantity is not None:
-            params["quantity"] = decimal_text(request.quantity)
-        if request.quote_amount is not None:
-            params["quoteOrderQty"] = decimal_text(request.quote_amount)
-        if request.price is not None:
-            params["price"] = decimal_text(request.price)
-        if request.order_type is OrderType.LIMIT:
-            params["timeInForce"] = request.time_in_force.value.upper()
-        parse = partial(self._parse_order, symbol=request.symbol)
-        return self._session.write("POST", "/api/v3/order", parse, params, deadline)
+        CAPABILITIES.check_order(request)
+        return self._session.write(
+            constants.PLACE,
+            partial(self._parse_order, symbol=request.symbol),
+            order_params(request),
+            priority=_priority(request),
+            deadline=deadline,
+        )
 
-    def cancel_order(self, symbol: str, client_order_id: str) -> OrderReport:
+    def place_order_list(self, request: OrderListRequest, *, deadline: datetime) -> OrderListReport:
+        """Send tied orders once, all of them or none."""
+        CAPABILITIES.check_order_list(request)
+        return self._session.write(
+            constants.ORDER_LISTS[request.kind],
+            partial(self._parse_order_list, request=request),
+            list_params(request),
+            priority=_priority(request.orders[0]),
+            deadline=deadline,
+        )
+
+    def cancel_order(self, ref: OrderRef) -> OrderReport:
         """The order after its cancel; OutcomeUnknown also when no such order is open any more."""
-        params = {"symbol": wire_symbol(symbol), "origClientOrderId": client_order_id}
+        parse = partial(self._parse_order, symbol=ref.symbol, is_cancel=True)
         try:
-            parse = partial(self._parse_order, symbol=symbol)
-            return self._session.write("DELETE", "/api/v3/order", parse, params)
+            return self._session.write(
+                constants.CANCEL, parse, _name(ref), priority=Priority.PROTECT
+            )
         except OrderNotFound as e:
             raise OutcomeUnknown(
-                f"Binance has no open order {client_order_id} to cancel: it has ended or never"
-                f" arrived. {OutcomeUnknown.advice}",
+                f"Binance has no open order {ref} to cancel: it has ended or never arrived."
+                f" {OutcomeUnknown.advice}",
                 exchange=EXCHANGE,
                 code=e.code,
                 raw=e.raw,
             ) from e
 
-    def fetch_order(self, symbol: str, client_order_id: str) -> OrderReport:
+    def cancel_all_orders(self, symbol: str) -> None:
+        """Cancel every resting order of a symbol; nothing to cancel is no error."""
+        params = {"symbol": wire_symbol(symbol)}
+        try:
+            self._session.write(
+                constants.CANCEL_ALL, _parse_rows, params, priority=Priority.PROTECT
+            )
+        except OrderNotFound:
+            return
+
+    def edit_order(
+        self, current: OrderReport, target: OrderRequest, *, deadline: datetime
+    ) -> EditReport:
+        """A smaller quantity is amended in place; anything else cancels and replaces, all or nothing.
+
+        When only one half of a replacement was done the outcome is unknown.
+        """
+        CAPABILITIES.check_order(target)
+        if (shrunk := _shrunk_quantity(current, target)) is not None:
+            # Unless it is sent again, an amended order gets a random client order id.
+            kept = {"newClientOrderId": current.client_order_id or target.client_order_id}
+            order = self._session.write(
+                constants.AMEND,
+                partial(self._parse_amended, symbol=target.symbol),
+                {**_name(current.ref), **kept, "newQty": decimal_text(shrunk)},
+                priority=_priority(target),
+                deadline=deadline,
+            )
+            return EditReport(method=EditMethod.AMENDED, order=order)
+        name = _name(current.ref)
+        old = {
+            {"orderId": "cancelOrderId", "origClientOrderId": "cancelOrigClientOrderId"}[key]: value
+            for key, value in name.items()
+            if key != "symbol"
+        }
+        order = self._session.write(
+            constants.CANCEL_REPLACE,
+            partial(self._parse_replacement, symbol=target.symbol),
+            {**order_params(target), **old, "cancelReplaceMode": "STOP_ON_FAILURE"},
+            priority=_priority(target),
+            deadline=deadline,
+        )
+        return EditReport(method=EditMethod.REPLACED, order=order)
+
+    def fetch_order(self, ref: OrderRef) -> OrderReport:
         """The order as it stands, without its fills."""
-        params = {"symbol": wire_symbol(symbol), "origClientOrderId": client_order_id}
-        parse = partial(self._parse_order, symbol=symbol)
-        return self._session.signed_read("/api/v3/order", parse, params)
+        parse = partial(self._parse_order, symbol=ref.symbol)
+        return self._session.signed_read(
+            constants.ORDER, parse, _name(ref), priority=Priority.PROTECT
+        )
 
     def fetch_open_orders(self, symbol: str | None = None) -> list[OrderReport]:
         """Open orders of one symbol, or of all, whoever placed them."""
-        params = {} if symbol is None else {"symbol": wire_symbol(symbol)}
-        reports = self._session.signed_read("/api/v3/openOrders", self._parse_orders, params)
-        if symbol is None:
-            self._learn_symbols(report.symbol for report in reports)
-        return [
-            replace(report, symbol=symbol or self._symbols[report.symbol]) for report in reports
-        ]
+        if symbol is not None:
+            params = {"symbol": wire_symbol(symbol)}
+            parse = partial(self._parse_orders, symbol=symbol)
+            return self._session.signed_read(constants.OPEN_ORDERS, parse, params)
+        reports = self._session.signed_read(constants.OPEN_ORDERS_ALL, self._parse_orders)
+        self._learn_symbols(report.symbol for report in reports)
+        return [self.with_canonical_symbol(report) for report in reports]
+
+    def fetch_closed_orders(self, symbol: str, *, since: datetime) -> list[OrderReport]:
+        """Orders created from `since` on that rest no more, oldest first."""
+        params = {
+            "symbol": wire_symbol(symbol),
+            "limit": str(MAX_ROWS),
+            "startTime": str(milliseconds(since)),
+        }
+        orders: list[OrderReport] = []
+        while True:
+            parse = partial(self._parse_orders, symbol=symbol)
+            page = self._session.signed_read(constants.ALL_ORDERS, parse, params)
+            orders += page
+            if len(page) < MAX_ROWS:
+                return [order for order in orders if order.status.is_terminal]
+            params.pop("startTime", None)
+            _turn_page(params, "orderId", int(page[-1].exchange_order_id))
 
     def fetch_fills(
         self,
@@ -164,7 +280,9 @@ class BinanceClient:
     ) -> list[Fill]:
         """Every fill of a symbol, oldest first, optionally of one order, from `since` on."""
         params = {"symbol": wire_symbol(symbol), "limit": str(MAX_ROWS)}
+        endpoint = constants.MY_TRADES
         if exchange_order_id is not None:
+            endpoint = constants.MY_TRADES_OF_ORDER
             params["orderId"] = exchange_order_id
         elif since is not None:
             params["startTime"] = str(milliseconds(since))
@@ -173,12 +291,12 @@ class BinanceClient:
         fills: list[Fill] = []
         while True:
             parse = partial(parse_fills, symbol=symbol)
-            page = self._session.signed_read("/api/v3/myTrades", parse, params)
+            page = self._session.signed_read(endpoint, parse, params)
             fills += page
             if len(page) < MAX_ROWS:
                 return [fill for fill in fills if since is None or fill.executed_at >= since]
             params.pop("startTime", None)
-            params["fromId"] = str(int(page[-1].trade_id) + 1)
+            _turn_page(params, "fromId", int(page[-1].trade_id))
 
     def test_connection(self) -> ConnectionReport:
         """Whether the key works and what it may do; the message says what to change."""
@@ -195,24 +313,33 @@ class BinanceClient:
             message=_words(can_trade=can_trade, can_withdraw=can_withdraw),
             can_trade=can_trade,
             can_withdraw=can_withdraw,
+            is_ip_restricted=rights.ip_restrict if rights else None,
+            permissions=rights.words if rights else (),
             balances=tuple(account.balances),
             server_time_offset=offset,
         )
 
+    def with_canonical_symbol(self, report: OrderReport) -> OrderReport:
+        """A report that still carries the wire symbol; one that the exchange does not list stays."""
+        self._learn_symbols([report.symbol])
+        symbol = self._symbols.get(report.symbol, report.symbol)
+        fills = tuple(replace(fill, symbol=symbol) for fill in report.fills)
+        return replace(report, symbol=symbol, fills=fills)
+
     def _read_account(self) -> Account:
         params = {"omitZeroBalances": "true"}
-        return self._session.signed_read("/api/v3/account", parse_account, params)
+        return self._session.signed_read(constants.ACCOUNT, parse_account, params)
 
     def _read_key_rights(self) -> KeyRights | None:
         # Only the real exchange is sure to have this; the account has answered, so the key works
         # and not knowing its rights is no failure.
         try:
-            return self._session.signed_read("/sapi/v1/account/apiRestrictions", parse_key_rights)
+            return self._session.signed_read(constants.KEY_RIGHTS, parse_key_rights)
         except ExchangeError:
             return None
 
     def _read_markets(self, params: Mapping[str, str]) -> dict[str, Market]:
-        markets = self._session.read("/api/v3/exchangeInfo", parse_markets, params)
+        markets = self._session.read(constants.EXCHANGE_INFO, parse_markets, params)
         self._symbols.update({wire: market.symbol for wire, market in markets.items()})
         return markets
 
@@ -220,15 +347,90 @@ class BinanceClient:
         if unknown := sorted(set(wire_symbols) - self._symbols.keys()):
             self._read_markets({"symbols": msgspec.json.encode(unknown).decode()})
 
-    def _report(self, raw: dict[str, object], symbol: str | None = None) -> OrderReport:
-        return replace(parse_order(raw, symbol), raw=self._session.http.redact(raw))
+    def _parse_all_tickers(self, body: bytes) -> dict[str, Ticker]:
+        if not self._symbols:
+            self._read_markets({})
+        return parse_tickers(body, self._symbols)
 
-    def _parse_order(self, body: bytes, symbol: str) -> OrderReport:
-        return self._report(msgspec.json.decode(body, type=dict[str, object]), symbol)
+    def _report(
+        self, raw: dict[str, object], symbol: str | None = None, *, is_cancel: bool = False
+    ) -> OrderReport:
+        report = parse_order(raw, symbol, is_cancel=is_cancel)
+        return replace(report, raw=self._session.http.redact(raw))
 
-    def _parse_orders(self, body: bytes) -> list[OrderReport]:
-        rows = msgspec.json.decode(body, type=list[dict[str, object]])
-        return [self._report(row) for row in rows]
+    def _parse_order(self, body: bytes, symbol: str, *, is_cancel: bool = False) -> OrderReport:
+        raw = msgspec.json.decode(body, type=dict[str, object])
+        return self._report(raw, symbol, is_cancel=is_cancel)
+
+    def _parse_orders(self, body: bytes, symbol: str | None = None) -> list[OrderReport]:
+        return [self._report(row, symbol) for row in _parse_rows(body)]
+
+    def _parse_amended(self, body: bytes, symbol: str) -> OrderReport:
+        return self._report(parse_amended(body), symbol)
+
+    def _parse_replacement(self, body: bytes, symbol: str) -> OrderReport:
+        return self._report(parse_replacement(body), symbol)
+
+    def _parse_order_list(self, body: bytes, request: OrderListRequest) -> OrderListReport:
+        wire = parse_order_list(body)
+        reports = {
+            report.client_order_id: report
+            for report in (self._report(raw, request.symbol) for raw in wire.order_reports)
+        }
+        return _to_list_report(wire, request, reports, self._session.http.redact)
+
+
+def _parse_rows(body: bytes) -> list[dict[str, object]]:
+    return msgspec.json.decode(body, type=list[dict[str, object]])
+
+
+def _turn_page(params: dict[str, str], name: str, last_id: int) -> None:
+    """Ask from the next id on; an exchange that goes back would be asked for ever."""
+    if last_id < int(params.get(name, "0")):
+        raise ExchangeError(f"Binance told rows before the {name} it was asked from.")
+    params[name] = str(last_id + 1)
+
+
+def _to_list_report(
+    wire: OrderListWire,
+    request: OrderListRequest,
+    reports: Mapping[str | None, OrderReport],
+    redact: Callable[[Mapping[str, object]], dict[str, object]],
+) -> OrderListReport:
+    missing = [o.client_order_id for o in request.orders if o.client_order_id not in reports]
+    if missing:
+        raise msgspec.ValidationError(f"the list does not tell of order {missing[0]}")
+    return OrderListReport(
+        exchange_list_id=str(wire.order_list_id),
+        client_list_id=wire.list_client_order_id,
+        orders=tuple(reports[order.client_order_id] for order in request.orders),
+        raw=redact(msgspec.to_builtins(wire)),
+    )
+
+
+def _name(ref: OrderRef) -> dict[str, str]:
+    params = {"symbol": wire_symbol(ref.symbol)}
+    if ref.client_order_id:
+        return params | {"origClientOrderId": ref.client_order_id}
+    return params | {"orderId": ref.exchange_order_id or ""}
+
+
+def _priority(request: OrderRequest) -> Priority:
+    return Priority.PROTECT if request.is_exit else Priority.ENTRY
+
+
+def _shrunk_quantity(current: OrderReport, target: OrderRequest) -> Decimal | None:
+    """The new total of an order that only gets smaller, filled part included; None for other changes."""
+    if not (
+        current.order_type is target.order_type is OrderType.LIMIT
+        and target.time_in_force is TimeInForce.GTC
+        and (current.side, current.price) == (target.side, target.price)
+    ):
+        return None
+    if current.quantity is None or current.filled_quantity is None or target.quantity is None:
+        return None
+    total = target.quantity + current.filled_quantity
+    return total if total < current.quantity else None
 
 
 def _words(*, can_trade: bool, can_withdraw: bool | None) -> str:

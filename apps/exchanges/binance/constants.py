@@ -1,7 +1,11 @@
 """Binance's facts as data: hosts, words for statuses, the meaning of its error codes."""
 
+from typing import NamedTuple
+
+from apps.domain.candles import Timeframe
 from apps.domain.environments import Exchange
-from apps.domain.orders import OrderStatus, OrderType
+from apps.domain.orders import OrderListKind, OrderSide, OrderStatus, OrderType, TimeInForce
+from apps.exchanges.capabilities import Capabilities
 from apps.exchanges.errors import (
     ClockSkew,
     DuplicateClientOrderId,
@@ -18,6 +22,7 @@ from apps.exchanges.errors import (
     Rejected,
     UnknownSymbol,
 )
+from apps.exchanges.limits import Budget, Charge
 
 EXCHANGE = Exchange.BINANCE
 
@@ -29,14 +34,102 @@ STREAM_URLS = {
     "https://demo-api.binance.com": "wss://demo-stream.binance.com",
 }
 
+WS_API_URLS = {
+    REST_URL: "wss://ws-api.binance.com:443",
+    TESTNET_URL: "wss://ws-api.testnet.binance.vision",
+    "https://demo-api.binance.com": "wss://demo-ws-api.binance.com",
+}
+WS_API_PATH = "/ws-api/v3"
+
 MAX_RECV_WINDOW_MS = 60_000
-#: Rows of fills in one answer.
+#: Rows of orders or fills in one answer.
 MAX_ROWS = 1000
+#: More names than this in one question cost as much as asking for all.
+MAX_NAMED_TICKERS = 100
 MAX_STREAMS = 1024
 #: Stream names per SUBSCRIBE message or URL; both have a length that proxies cut.
 STREAMS_PER_MESSAGE = 200
 #: The server closes connections that send more than 5 messages a second, pongs included.
 SECONDS_BETWEEN_MESSAGES = 0.25
+#: The server pings every 20 s, so a longer silence is a dead connection.
+SILENCE_SECONDS = 30.0
+
+WEIGHT = Budget("weight", capacity=6000, seconds=60)
+ORDERS_10S = Budget("orders in 10 s", capacity=100, seconds=10, is_per_key=True)
+ORDERS_DAY = Budget("orders in a day", capacity=200_000, seconds=86_400, is_per_key=True)
+#: Answers count for us: the lower-case header of each budget.
+USAGE_HEADERS = {
+    "x-mbx-used-weight-1m": WEIGHT,
+    "x-mbx-order-count-10s": ORDERS_10S,
+    "x-mbx-order-count-1d": ORDERS_DAY,
+}
+#: How long nothing is sent after 429 and 418 where the answer does not say.
+WAIT_SECONDS = {429: 60.0, 418: 120.0}
+
+
+class Endpoint(NamedTuple):
+    """A call with its request weight, and how many unfilled orders it may add."""
+
+    method: str
+    path: str
+    weight: int = 1
+    orders: int = 0
+
+    @property
+    def charges(self) -> tuple[Charge, ...]:
+        """What it costs; a successful order costs less than is set aside for it."""
+        weight = Charge(WEIGHT, self.weight)
+        if not self.orders:
+            return (weight,)
+        return (weight, Charge(ORDERS_10S, self.orders), Charge(ORDERS_DAY, self.orders))
+
+
+TIME = Endpoint("GET", "/api/v3/time")
+EXCHANGE_INFO = Endpoint("GET", "/api/v3/exchangeInfo", 20)
+KLINES = Endpoint("GET", "/api/v3/klines", 2)
+TICKER = Endpoint("GET", "/api/v3/ticker/24hr", 2)
+TICKERS_NAMED = Endpoint("GET", "/api/v3/ticker/24hr", 40)
+TICKERS_ALL = Endpoint("GET", "/api/v3/ticker/24hr", 80)
+ACCOUNT = Endpoint("GET", "/api/v3/account", 20)
+COMMISSION = Endpoint("GET", "/api/v3/account/commission", 20)
+KEY_RIGHTS = Endpoint("GET", "/sapi/v1/account/apiRestrictions")
+PLACE = Endpoint("POST", "/api/v3/order", 1, orders=1)
+CANCEL = Endpoint("DELETE", "/api/v3/order")
+CANCEL_ALL = Endpoint("DELETE", "/api/v3/openOrders")
+CANCEL_REPLACE = Endpoint("POST", "/api/v3/order/cancelReplace", 1, orders=1)
+AMEND = Endpoint("PUT", "/api/v3/order/amend/keepPriority", 4)
+ORDER = Endpoint("GET", "/api/v3/order", 4)
+OPEN_ORDERS = Endpoint("GET", "/api/v3/openOrders", 6)
+OPEN_ORDERS_ALL = Endpoint("GET", "/api/v3/openOrders", 80)
+ALL_ORDERS = Endpoint("GET", "/api/v3/allOrders", 20)
+MY_TRADES = Endpoint("GET", "/api/v3/myTrades", 20)
+MY_TRADES_OF_ORDER = Endpoint("GET", "/api/v3/myTrades", 5)
+ORDER_LISTS = {
+    OrderListKind.OCO: Endpoint("POST", "/api/v3/orderList/oco", 1, orders=2),
+    OrderListKind.OTO: Endpoint("POST", "/api/v3/orderList/oto", 1, orders=2),
+    OrderListKind.OTOCO: Endpoint("POST", "/api/v3/orderList/otoco", 1, orders=3),
+}
+
+CAPABILITIES = Capabilities(
+    exchange=EXCHANGE,
+    order_types=frozenset(OrderType),
+    times_in_force=frozenset(TimeInForce),
+    quote_amount_sides=frozenset(OrderSide),
+    order_lists=frozenset(OrderListKind),
+    attached_exits=0,
+    trailing_has_trigger=True,
+    amends="a smaller quantity, keeping its place in the queue",
+    replaces="anything else",
+    timeframes=frozenset(Timeframe),
+    stream_timeframes=frozenset(Timeframe),
+    candle_history=None,
+    needs_passphrase=False,
+    has_testnet=True,
+    refuses_late_orders=True,
+    tells_key_permissions=True,
+    client_order_id_reuse="unique among open orders",
+    sub_accounts="A key belongs to one sub-account; there is nothing to enter.",
+)
 
 STATUSES = {
     "NEW": OrderStatus.OPEN,
@@ -55,7 +148,13 @@ ORDER_TYPES = {
     "MARKET": OrderType.MARKET,
     "LIMIT": OrderType.LIMIT,
     "LIMIT_MAKER": OrderType.LIMIT,
+    "STOP_LOSS": OrderType.STOP_LOSS,
+    "STOP_LOSS_LIMIT": OrderType.STOP_LOSS_LIMIT,
+    "TAKE_PROFIT": OrderType.TAKE_PROFIT,
+    "TAKE_PROFIT_LIMIT": OrderType.TAKE_PROFIT_LIMIT,
 }
+#: A trailing distance is told in hundredths of a percent.
+BASIS_POINTS = 10_000
 
 _CODES_OF: dict[type[ExchangeError], tuple[int, ...]] = {
     InvalidCredentials: (-1002, -1022, -2014, -2015),

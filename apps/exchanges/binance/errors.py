@@ -1,6 +1,7 @@
 """Which of our errors an answer of Binance means."""
 
 import re
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import msgspec
@@ -11,6 +12,8 @@ from apps.exchanges.binance.constants import (
     ERRORS,
     EXCHANGE,
     MESSAGES,
+    USAGE_HEADERS,
+    WAIT_SECONDS,
 )
 from apps.exchanges.errors import (
     ExchangeError,
@@ -21,6 +24,7 @@ from apps.exchanges.errors import (
     RateLimited,
 )
 from apps.exchanges.http import HttpAnswer, HttpRequest
+from apps.exchanges.limits import Budget
 
 _FILTER = re.compile(r"Filter failure: (\w+)")
 _KIND_OF_STATUS: dict[int, type[ExchangeError]] = {
@@ -86,4 +90,13 @@ def _kind_of_code(wire: _ErrorWire) -> type[ExchangeError] | None:
 
 def _retry_after(answer: HttpAnswer) -> float | None:
     seconds = answer.headers.get("retry-after", "")
-    return float(seconds) if seconds.isdecimal() else None
+    return float(seconds) if seconds.isdecimal() else WAIT_SECONDS.get(answer.status)
+
+
+def read_usage(answer: HttpAnswer) -> Mapping[Budget, float]:
+    """What Binance itself has counted of our weight and orders."""
+    return {
+        budget: float(count)
+        for header, budget in USAGE_HEADERS.items()
+        if (count := answer.headers.get(header, "")).isdecimal()
+    }

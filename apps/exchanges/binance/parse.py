@@ -1,31 +1,24 @@
 """From Binance's JSON to our nouns; pure, raises msgspec.DecodeError for what it can't read."""
 
-from datetime import datetime, timedelta
-from decimal import Decimal
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
 import msgspec
 
-from apps.domain.candles import EPOCH
 from apps.domain.markets import Market
-from apps.exchanges.ports import Balance, Candle, Ticker
-
-ZERO = Decimal(0)
-
-
-def moment(milliseconds: int) -> datetime:
-    """A UTC time from Binance's milliseconds since 1970."""
-    return EPOCH + timedelta(milliseconds=milliseconds)
-
-
-def milliseconds(at: datetime) -> int:
-    """Milliseconds since 1970, rounded down."""
-    return (at - EPOCH) // timedelta(milliseconds=1)
-
-
-def decimal_text(value: Decimal) -> str:
-    """A decimal without exponent and without trailing zeros, which count as too much precision."""
-    return format(value.normalize(), "f")
+from apps.exchanges.parsing import (
+    HUGE,
+    LATEST_MS,
+    ZERO,
+    check_balances,
+    check_numbers,
+    make_candles,
+    moment,
+    step_of,
+)
+from apps.exchanges.ports import Balance, Candles, Fee, Ticker
 
 
 class Wire(msgspec.Struct, rename="camel"):
@@ -48,6 +41,7 @@ class _FilterWire(Wire):
     min_qty: Decimal = ZERO
     max_qty: Decimal = ZERO
     min_notional: Decimal = ZERO
+    max_notional: Decimal = ZERO
 
 
 class _SymbolWire(Wire):
@@ -55,6 +49,7 @@ class _SymbolWire(Wire):
     status: str
     base_asset: str
     quote_asset: str
+    quote_precision: int
     is_spot_trading_allowed: bool
     filters: tuple[_FilterWire, ...]
 
@@ -75,42 +70,91 @@ def parse_markets(body: bytes) -> dict[str, Market]:
 def _market(wire: _SymbolWire) -> Market:
     rules = {rule.filter_type: rule for rule in wire.filters}
     lot = rules.get("LOT_SIZE", _NO_RULE)
-    # One market has one lot here, so the stricter of the two applies; without a step
-    # Binance lets LOT_SIZE alone count.
-    lots = [lot]
-    if (market_lot := rules.get("MARKET_LOT_SIZE", _NO_RULE)).step_size:
-        lots.append(market_lot)
+    market_lot = rules.get("MARKET_LOT_SIZE", _NO_RULE)
     notional = rules.get("NOTIONAL") or rules.get("MIN_NOTIONAL", _NO_RULE)
+    tick_size = rules.get("PRICE_FILTER", _NO_RULE).tick_size
+    check_numbers(tick_size, notional.min_notional, notional.max_notional)
+    for rule in (lot, market_lot):
+        check_numbers(rule.step_size, rule.min_qty, rule.max_qty)
     return Market(
         symbol=f"{wire.base_asset}/{wire.quote_asset}",
         base=wire.base_asset,
         quote=wire.quote_asset,
-        tick_size=rules.get("PRICE_FILTER", _NO_RULE).tick_size,
-        step_size=max(rule.step_size for rule in lots),
-        min_quantity=max(rule.min_qty for rule in lots),
-        max_quantity=min((rule.max_qty for rule in lots if rule.max_qty), default=ZERO),
+        tick_size=tick_size,
+        step_size=lot.step_size,
+        min_quantity=lot.min_qty,
+        max_quantity=lot.max_qty,
         min_notional=notional.min_notional,
+        max_notional=notional.max_notional,
+        market_step_size=market_lot.step_size,
+        market_min_quantity=market_lot.min_qty,
+        market_max_quantity=market_lot.max_qty,
+        quote_step=step_of(wire.quote_precision),
         is_trading=wire.status == "TRADING" and wire.is_spot_trading_allowed,
     )
 
 
-class _TickerWire(Wire):
+class _TickerWire(Wire, gc=False):
+    symbol: str
     last_price: Decimal
     close_time: int
-    bid_price: Decimal = ZERO
-    ask_price: Decimal = ZERO
+    # A side of the book that is empty is told as price zero.
+    bid_price: Decimal | None = None
+    ask_price: Decimal | None = None
+    high_price: Decimal | None = None
+    low_price: Decimal | None = None
+    volume: Decimal | None = None
+    quote_volume: Decimal | None = None
+    price_change_percent: Decimal | None = None
+
+
+_ticker = msgspec.json.Decoder(_TickerWire, strict=False)
+_tickers = msgspec.json.Decoder(list[_TickerWire], strict=False)
 
 
 def parse_ticker(body: bytes, symbol: str) -> Ticker:
-    """GET /api/v3/ticker/24hr for one symbol; an empty side of the book is told as price zero."""
-    wire = msgspec.json.decode(body, type=_TickerWire, strict=False)
-    return Ticker(
-        symbol=symbol,
-        last=wire.last_price,
-        bid=wire.bid_price or None,
-        ask=wire.ask_price or None,
-        at=moment(wire.close_time),
-    )
+    """GET /api/v3/ticker/24hr for one symbol."""
+    wire = _ticker.decode(body)
+    return _to_tickers([wire], {wire.symbol: symbol})[symbol]
+
+
+def parse_tickers(body: bytes, symbols: Mapping[str, str]) -> dict[str, Ticker]:
+    """GET /api/v3/ticker/24hr for many, by canonical symbol; wire symbols not in `symbols` are left out."""
+    return _to_tickers(_tickers.decode(body), symbols)
+
+
+def _to_tickers(wires: list[_TickerWire], symbols: Mapping[str, str]) -> dict[str, Ticker]:
+    """One loop without a call per row: thousands come at once."""
+    tickers: dict[str, Ticker] = {}
+    for wire in wires:
+        symbol = symbols.get(wire.symbol)
+        if symbol is None:
+            continue
+        last, bid, ask = wire.last_price, wire.bid_price, wire.ask_price
+        high, low, volume = wire.high_price, wire.low_price, wire.volume
+        quote_volume, percent = wire.quote_volume, wire.price_change_percent
+        numbers = (last, bid, ask, high, low, volume, quote_volume, percent)
+        try:
+            is_sane = max(numbers) < HUGE and percent > -HUGE  # type: ignore[type-var, operator]
+        except (InvalidOperation, TypeError):
+            is_sane = False
+        if not is_sane:
+            check_numbers(*numbers)
+        if not 0 <= wire.close_time <= LATEST_MS:
+            raise msgspec.ValidationError(f"{wire.close_time} is no time")
+        tickers[symbol] = Ticker(
+            symbol=symbol,
+            last=last,
+            bid=bid or None,
+            ask=ask or None,
+            high=high,
+            low=low,
+            volume=volume,
+            quote_volume=quote_volume,
+            change=percent and percent.scaleb(-2),
+            at_ms=wire.close_time,
+        )
+    return tickers
 
 
 class _KlineRow(msgspec.Struct, array_like=True, gc=False):
@@ -120,38 +164,30 @@ class _KlineRow(msgspec.Struct, array_like=True, gc=False):
     low: float
     close: float
     volume: float
-    close_time: int
 
 
 _klines = msgspec.json.Decoder(list[_KlineRow], strict=False)
 
 
-def parse_candles(body: bytes, now: datetime) -> list[Candle]:
-    """GET /api/v3/klines; closed are those that had ended by `now` on the exchange's clock."""
-    now_ms = milliseconds(now)
-    return [
-        Candle(
-            opened_at=moment(row.open_time),
-            open=row.open,
-            high=row.high,
-            low=row.low,
-            close=row.close,
-            volume=row.volume,
-            is_closed=row.close_time < now_ms,
-        )
-        for row in _klines.decode(body)
-    ]
-
-
-class _BalanceWire(Wire):
-    asset: str
-    free: Decimal
-    locked: Decimal
+def parse_candles(body: bytes) -> Candles:
+    """GET /api/v3/klines; the last one is taken for still running."""
+    rows = _klines.decode(body)
+    return make_candles(
+        [row.open_time for row in rows],
+        [row.open for row in rows],
+        [row.high for row in rows],
+        [row.low for row in rows],
+        [row.close for row in rows],
+        [row.volume for row in rows],
+    )
 
 
 class _AccountWire(Wire):
     can_trade: bool
-    balances: tuple[_BalanceWire, ...]
+    balances: list[Balance]  # written as ours
+
+
+_account = msgspec.json.Decoder(_AccountWire)
 
 
 class Account(NamedTuple):
@@ -163,9 +199,9 @@ class Account(NamedTuple):
 
 def parse_account(body: bytes) -> Account:
     """GET /api/v3/account."""
-    wire = msgspec.json.decode(body, type=_AccountWire)
-    balances = [Balance(asset=b.asset, free=b.free, locked=b.locked) for b in wire.balances]
-    return Account(wire.can_trade, balances)
+    wire = _account.decode(body)
+    check_balances(wire.balances)
+    return Account(wire.can_trade, wire.balances)
 
 
 class KeyRights(Wire):
@@ -173,8 +209,50 @@ class KeyRights(Wire):
 
     enable_spot_and_margin_trading: bool
     enable_withdrawals: bool
+    ip_restrict: bool | None = None
+    enable_reading: bool | None = None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What is allowed, in Binance's own words."""
+        rights = {
+            "enableReading": self.enable_reading,
+            "enableSpotAndMarginTrading": self.enable_spot_and_margin_trading,
+            "enableWithdrawals": self.enable_withdrawals,
+        }
+        return tuple(name for name, is_allowed in rights.items() if is_allowed)
 
 
 def parse_key_rights(body: bytes) -> KeyRights:
     """GET /sapi/v1/account/apiRestrictions."""
     return msgspec.json.decode(body, type=KeyRights)
+
+
+class _RatesWire(Wire):
+    maker: Decimal
+    taker: Decimal
+    buyer: Decimal = ZERO
+    seller: Decimal = ZERO
+
+
+class _CommissionWire(Wire):
+    standard_commission: _RatesWire
+    tax_commission: _RatesWire
+    special_commission: _RatesWire | None = None
+
+
+def parse_fees(body: bytes, symbol: str) -> Fee:
+    """GET /api/v3/account/commission: the parts that are charged, summed; the dearer of buyer and seller.
+
+    The discount of paying in BNB is not taken off, since nobody can be sure there will be BNB.
+    """
+    wire = msgspec.json.decode(body, type=_CommissionWire)
+    parts = [wire.standard_commission, wire.tax_commission]
+    if wire.special_commission is not None:
+        parts.append(wire.special_commission)
+    for part in parts:
+        check_numbers(part.maker, part.taker, part.buyer, part.seller)
+    side = max(sum(part.buyer for part in parts), sum(part.seller for part in parts))
+    maker = sum((part.maker for part in parts), ZERO) + side
+    taker = sum((part.taker for part in parts), ZERO) + side
+    return Fee(symbol=symbol, maker=maker, taker=taker)

@@ -6,15 +6,18 @@ from datetime import datetime
 from typing import TypeVar
 
 from apps.exchanges.binance.auth import KEY_HEADER, encode, sign
-from apps.exchanges.binance.constants import EXCHANGE, MAX_RECV_WINDOW_MS
-from apps.exchanges.binance.errors import read_error
+from apps.exchanges.binance.constants import EXCHANGE, MAX_RECV_WINDOW_MS, TIME, Endpoint
+from apps.exchanges.binance.errors import read_error, read_usage
 from apps.exchanges.binance.parse import parse_server_time
 from apps.exchanges.errors import ClockSkew, ExchangeUnavailable, InvalidCredentials
 from apps.exchanges.http import HttpDoor, HttpRequest, Transport
+from apps.exchanges.limits import LimitStore, Priority, Throttle, venue_name
 from apps.exchanges.ports import Credentials
 
 _NO_PARAMS: Mapping[str, str] = {}
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+#: How many seconds a host's clock is ahead of ours, as last measured in this process.
+_clock_offsets: dict[str, float] = {}
 
 Parsed = TypeVar("Parsed")
 
@@ -26,45 +29,80 @@ class Session:
         self,
         credentials: Credentials | None,
         transport: Transport,
+        limits: LimitStore,
+        *,
+        host: str,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._credentials = credentials
+        self._host = host
         self._now = now
-        #: How many seconds the exchange's clock is ahead of ours.
-        self._clock_offset = 0.0
-        secrets = (credentials.api_key, credentials.api_secret) if credentials else ()
-        self.http = HttpDoor(transport, read_error, exchange=EXCHANGE, secrets=secrets)
+        api_key = credentials.api_key if credentials else ""
+        # The limits of an address hold for all its keys, and so does a ban.
+        throttle = Throttle(
+            limits, venue=venue_name(EXCHANGE, host), api_key=api_key, stops_all_keys=True
+        )
+        self.http = HttpDoor(
+            transport,
+            read_error,
+            exchange=EXCHANGE,
+            throttle=throttle,
+            read_usage=read_usage,
+            secrets=credentials.secrets if credentials else (),
+        )
 
     def read(
-        self, path: str, parse: Callable[[bytes], Parsed], params: Mapping[str, str] = _NO_PARAMS
+        self,
+        endpoint: Endpoint,
+        parse: Callable[[bytes], Parsed],
+        params: Mapping[str, str] = _NO_PARAMS,
     ) -> Parsed:
-        """GET what anybody may see."""
-        request = HttpRequest(method="GET", path=path, query=encode(params))
-        return self.http.read(lambda: request, parse)
+        """Ask what anybody may see."""
+        request = HttpRequest(method=endpoint.method, path=endpoint.path, query=encode(params))
+        return self.http.read(lambda: request, parse, charges=endpoint.charges)
 
     def signed_read(
-        self, path: str, parse: Callable[[bytes], Parsed], params: Mapping[str, str] = _NO_PARAMS
+        self,
+        endpoint: Endpoint,
+        parse: Callable[[bytes], Parsed],
+        params: Mapping[str, str] = _NO_PARAMS,
+        *,
+        priority: Priority = Priority.READ,
     ) -> Parsed:
-        """GET what only the owner of the key may see."""
-        return self._on_time(lambda: self.http.read(lambda: self._sign("GET", path, params), parse))
+        """Ask what only the owner of the key may see."""
+        return self._on_time(
+            lambda: self.http.read(
+                lambda: self._sign(endpoint, params),
+                parse,
+                charges=endpoint.charges,
+                priority=priority,
+            )
+        )
 
     def write(
         self,
-        method: str,
-        path: str,
+        endpoint: Endpoint,
         parse: Callable[[bytes], Parsed],
         params: Mapping[str, str],
+        *,
+        priority: Priority,
         deadline: datetime | None = None,
     ) -> Parsed:
         """Send once; with a deadline the exchange refuses what reaches it later."""
         return self._on_time(
-            lambda: self.http.write(self._sign(method, path, params, deadline), parse)
+            lambda: self.http.write(
+                lambda: self._sign(endpoint, params, deadline),
+                parse,
+                charges=endpoint.charges,
+                priority=priority,
+                deadline=deadline,
+            )
         )
 
     def measure_clock_offset(self) -> float:
         """How many seconds the exchange's clock is ahead of ours, to half a round trip."""
         before = self._now()
-        server_time = self.read("/api/v3/time", parse_server_time).timestamp()
+        server_time = self.read(TIME, parse_server_time).timestamp()
         return server_time - (before + self._now()) / 2
 
     def _on_time(self, call: Callable[[], Parsed]) -> Parsed:
@@ -72,11 +110,11 @@ class Session:
             return call()
         except ClockSkew:
             # Refused before matching, so even a write may be repeated: once, under the same id.
-            self._clock_offset = self.measure_clock_offset()
+            _clock_offsets[self._host] = self.measure_clock_offset()
             return call()
 
     def _sign(
-        self, method: str, path: str, params: Mapping[str, str], deadline: datetime | None = None
+        self, endpoint: Endpoint, params: Mapping[str, str], deadline: datetime | None = None
     ) -> HttpRequest:
         if self._credentials is None:
             raise InvalidCredentials("This needs an API key: enter one.", exchange=EXCHANGE)
@@ -84,10 +122,11 @@ class Session:
         stamped = dict(params)
         if deadline is not None:
             stamped["recvWindow"] = str(_remaining_ms(deadline, now))
-        stamped["timestamp"] = str(int((now + self._clock_offset) * 1000))
+        stamped["timestamp"] = str(int((now + _clock_offsets.get(self._host, 0.0)) * 1000))
         payload = sign(stamped, self._credentials.api_secret)
+        method, path = endpoint.method, endpoint.path
         headers = {KEY_HEADER: self._credentials.api_key}
-        if method == "POST":
+        if method in {"POST", "PUT"}:
             return HttpRequest(method=method, path=path, headers=headers | _FORM, body=payload)
         return HttpRequest(method=method, path=path, headers=headers, query=payload)
 

@@ -21,7 +21,7 @@ def test_client_is_chosen_by_exchange() -> None:
 
 
 def test_stream_is_chosen_by_exchange() -> None:
-    stream: CandleStream = KlineStream("ws://127.0.0.1:1", [])
+    stream: CandleStream = KlineStream([])
 
     chosen = create_candle_stream(Exchange.BINANCE, [("BTC/USDT", Timeframe.M1)], testnet=True)
 

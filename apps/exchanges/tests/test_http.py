@@ -1,24 +1,27 @@
-"""The HTTP door: repeats, doubts, redaction; and its keep-alive transport over a real socket."""
+"""The HTTP door: repeats, doubts, redaction, limits."""
 
-import logging
-import os
-import socket
-from http.server import BaseHTTPRequestHandler
+from contextlib import suppress
 
 import msgspec
 import pytest
 
-from apps.exchanges.errors import ExchangeError, ExchangeUnavailable, InvalidOrder, OutcomeUnknown
+from apps.exchanges.errors import (
+    ExchangeError,
+    ExchangeUnavailable,
+    InvalidOrder,
+    OutcomeUnknown,
+    RateLimited,
+)
 from apps.exchanges.http import (
     ConnectionCut,
     HttpAnswer,
     HttpDoor,
     HttpRequest,
     NotSent,
-    PooledTransport,
 )
+from apps.exchanges.limits import MemoryLimitStore, Throttle
 from apps.exchanges.tests import stubs
-from apps.exchanges.tests.stubs import StubTransport, http_server
+from apps.exchanges.tests.stubs import StubTransport
 
 REQUEST = HttpRequest(method="GET", path="/a", query="signature=aa&b=1")
 
@@ -32,6 +35,11 @@ def read_error(request: HttpRequest, answer: HttpAnswer, *, is_write: bool) -> E
     return InvalidOrder(words, raw={"a": [{"b": words}], "n": 1})
 
 
+def throttle() -> Throttle:
+    """Limits of its own."""
+    return Throttle(MemoryLimitStore(), venue="binance@stub")
+
+
 def door(transport: StubTransport, pauses: list[float] | None = None) -> HttpDoor:
     """A door that notes its pauses instead of making them."""
     noted: list[float] = [] if pauses is None else pauses
@@ -39,6 +47,7 @@ def door(transport: StubTransport, pauses: list[float] | None = None) -> HttpDoo
         transport,
         read_error,
         exchange="binance",
+        throttle=throttle(),
         secrets=("the-secret", ""),
         sleep=noted.append,
         chance=lambda: 1.0,
@@ -66,7 +75,9 @@ def test_read_gives_up_after_three_tries() -> None:
 
 def test_read_is_not_repeated_past_its_total_time() -> None:
     transport = StubTransport(ConnectionCut("x"))
-    slow = HttpDoor(transport, read_error, exchange="binance", chance=lambda: 1e6)
+    slow = HttpDoor(
+        transport, read_error, exchange="binance", throttle=throttle(), chance=lambda: 1e6
+    )
 
     with pytest.raises(ExchangeUnavailable):
         slow.read(lambda: REQUEST, bytes)
@@ -78,7 +89,7 @@ def test_cut_write_is_unknown_and_not_repeated() -> None:
     transport = StubTransport(ConnectionCut("no answer"))
 
     with pytest.raises(OutcomeUnknown, match="never send it again"):
-        door(transport).write(REQUEST, bytes)
+        door(transport).write(lambda: REQUEST, bytes)
 
     assert len(transport.requests) == 1
 
@@ -87,7 +98,7 @@ def test_write_without_a_connection_was_not_sent() -> None:
     transport = StubTransport(NotSent("no connection"))
 
     with pytest.raises(ExchangeUnavailable, match="was not sent: no connection"):
-        door(transport).write(REQUEST, bytes)
+        door(transport).write(lambda: REQUEST, bytes)
 
     assert len(transport.requests) == 1
 
@@ -105,14 +116,14 @@ def test_unreadable_answer_to_a_write_is_unknown() -> None:
     transport = StubTransport(HttpAnswer(status=200, body=b"<html>"))
 
     with pytest.raises(OutcomeUnknown, match="can't be read"):
-        door(transport).write(REQUEST, msgspec.json.decode)
+        door(transport).write(lambda: REQUEST, msgspec.json.decode)
 
 
 def test_no_secret_leaves_with_an_error() -> None:
     transport = StubTransport(stubs.answer("the-secret", 400))
 
     with pytest.raises(InvalidOrder) as caught:
-        door(transport).write(REQUEST, bytes)
+        door(transport).write(lambda: REQUEST, bytes)
 
     clean = '/a?signature=***&b=1: "***"'
     assert (str(caught.value), caught.value.args) == (clean, (clean,))
@@ -123,89 +134,62 @@ def test_request_shows_neither_key_nor_signature() -> None:
     assert repr(REQUEST) == "HttpRequest(method='GET', path='/a')"
 
 
-class Echo(BaseHTTPRequestHandler):
-    """Answers with the client's port, so that a kept connection can be told."""
+def test_wait_that_the_exchange_asks_for_stops_the_next_call() -> None:
+    def read_error(
+        request: HttpRequest, answer: HttpAnswer, *, is_write: bool
+    ) -> ExchangeError | None:
+        error = RateLimited("slow down")
+        error.retry_after = 60.0
+        return error
 
-    protocol_version = "HTTP/1.1"
+    transport = StubTransport(stubs.answer("", 429))
+    throttled = HttpDoor(transport, read_error, exchange="binance", throttle=throttle())
 
-    def do_GET(self) -> None:
-        """Port of the peer; /moved redirects."""
-        body = str(self.client_address[1]).encode()
-        self.send_response(302 if self.path == "/moved" else 200)
-        self.send_header("Location", "/")
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("X-Weight", "7")
-        self.end_headers()
-        self.wfile.write(body)
+    for _ in range(2):
+        with pytest.raises(RateLimited):
+            throttled.write(lambda: REQUEST, bytes)
 
-    def log_message(self, *_args: object) -> None:
-        """Keep quiet."""
-
-
-class Mute(Echo):
-    """Reads the request and closes."""
-
-    def do_GET(self) -> None:
-        """No answer."""
-        self.close_connection = True
+    assert len(transport.requests) == 1
 
 
-GET = HttpRequest(method="GET", path="/")
+def test_request_is_made_after_its_limits_let_it_through() -> None:
+    limits = throttle()
+    limits.record(seconds=0, is_ok=False, stop_seconds=60)
+    made: list[HttpRequest] = []
+
+    def make_request() -> HttpRequest:
+        made.append(REQUEST)
+        return REQUEST
+
+    stopped = HttpDoor(StubTransport(), read_error, exchange="binance", throttle=limits)
+
+    with pytest.raises(RateLimited, match="was not asked"):
+        stopped.write(make_request, bytes)
+
+    assert not made
 
 
-@pytest.fixture(autouse=True)
-def _close_pools(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apps.exchanges.http._pools", {})
+def test_calls_are_counted_by_how_they_went() -> None:
+    store = MemoryLimitStore()
+    answers = (stubs.answer([1]), stubs.answer("no", 400), ConnectionCut("x"))
+    counted = HttpDoor(
+        StubTransport(*answers),
+        read_error,
+        exchange="binance",
+        throttle=Throttle(store, venue="binance@stub"),
+    )
+
+    for _ in answers:
+        with suppress(ExchangeError):
+            counted.write(lambda: REQUEST, bytes)
+
+    statistics = store.statistics("binance@stub")
+    # A refusal is an answer; only the silence counts as a failure.
+    assert (statistics.calls, statistics.failures) == (3, 1)
 
 
-def test_connection_is_kept_and_shared_in_a_process() -> None:
-    with http_server(Echo) as url:
-        first = PooledTransport(url).send(GET)
-        second = PooledTransport(url).send(GET)
+def test_unreadable_answer_is_quoted_without_secrets() -> None:
+    transport = StubTransport(HttpAnswer(status=200, body=b"<html>the-secret</html>"))
 
-    assert first.body == second.body
-    assert first.headers["x-weight"] == "7"
-
-
-def test_forked_process_opens_its_own_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    with http_server(Echo) as url:
-        parent = PooledTransport(url).send(GET)
-        monkeypatch.setattr(os, "getpid", lambda: -1)
-        child = PooledTransport(url).send(GET)
-
-    assert parent.body != child.body
-
-
-def test_redirect_is_not_followed() -> None:
-    with http_server(Echo) as url:
-        got = PooledTransport(url).send(HttpRequest(method="GET", path="/moved"))
-
-    assert got.status == 302
-
-
-def test_refused_connection_is_not_sent() -> None:
-    with http_server(Echo) as url:
-        pass
-
-    with pytest.raises(NotSent, match=url):
-        PooledTransport(url).send(GET)
-
-
-def test_connection_closed_without_an_answer_is_cut() -> None:
-    with http_server(Mute) as url, pytest.raises(ConnectionCut, match="ProtocolError"):
-        PooledTransport(url).send(GET)
-
-
-def test_silent_exchange_is_cut() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as never_answers:
-        url = f"http://127.0.0.1:{never_answers.getsockname()[1]}"
-
-        with pytest.raises(ConnectionCut, match="ReadTimeoutError"):
-            PooledTransport(url, answer_seconds=0.01).send(GET)
-
-
-def test_signed_urls_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG), http_server(Echo) as url:
-        PooledTransport(url).send(REQUEST)
-
-    assert "signature" not in caplog.text
+    with pytest.raises(OutcomeUnknown, match=r"<html>\*\*\*</html>"):
+        door(transport).write(lambda: REQUEST, msgspec.json.decode)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from apps.domain.orders import OrderSide, OrderStatus, OrderType
-from apps.exchanges.ports import Credentials, OrderReport, OrderRequest
+from apps.domain.orders import OrderListKind, OrderSide, OrderStatus, OrderType, TimeInForce
+from apps.exchanges.ports import Credentials, OrderListRequest, OrderRef, OrderReport, OrderRequest
 
 
 def report(**facts: Any) -> OrderReport:
@@ -54,12 +54,21 @@ def test_average_price_is_unknown_without_fills_or_total(facts: dict[str, Any]) 
         (OrderType.MARKET, {"quantity": Decimal(1), "price": Decimal(1)}),
         (OrderType.LIMIT, {"quantity": Decimal(1)}),
         (OrderType.LIMIT, {"quote_amount": Decimal(1), "price": Decimal(1)}),
+        (
+            OrderType.LIMIT,
+            {"quantity": Decimal(1), "price": Decimal(1), "trigger_price": Decimal(1)},
+        ),
+        (OrderType.STOP_LOSS, {"quantity": Decimal(1)}),
+        (OrderType.STOP_LOSS_LIMIT, {"quantity": Decimal(1), "trigger_price": Decimal(1)}),
+        (OrderType.TRAILING_STOP, {"quantity": Decimal(1)}),
+        (OrderType.MARKET, {"quantity": Decimal(1), "trailing_share": Decimal(1)}),
+        (OrderType.MARKET, {"quantity": Decimal(1), "time_in_force": TimeInForce.IOC}),
     ],
 )
 def test_incomplete_order_request_is_refused(
     order_type: OrderType, amounts: dict[str, Any]
 ) -> None:
-    with pytest.raises(ValueError, match="order"):
+    with pytest.raises(ValueError, match=r"order|trailing"):
         OrderRequest(
             symbol="BTC/USDT",
             side=OrderSide.BUY,
@@ -67,3 +76,56 @@ def test_incomplete_order_request_is_refused(
             client_order_id="a",
             **amounts,
         )
+
+
+def leg(order_type: OrderType, **changes: Any) -> OrderRequest:
+    """One order of a list."""
+    facts: dict[str, Any] = {
+        "symbol": "BTC/USDT",
+        "side": OrderSide.SELL,
+        "client_order_id": "a",
+        "quantity": Decimal(1),
+        "price": Decimal(1) if order_type.has_limit_price else None,
+        "trigger_price": Decimal(1) if order_type.is_conditional else None,
+    }
+    return OrderRequest(order_type=order_type, **facts | changes)
+
+
+STOP, TARGET = leg(OrderType.STOP_LOSS), leg(OrderType.LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("kind", "orders", "words"),
+    [
+        (OrderListKind.OCO, (STOP,), "has 2 orders, not 1"),
+        (OrderListKind.OTOCO, (TARGET, STOP), "has 3 orders, not 2"),
+        (OrderListKind.OTO, (TARGET, leg(OrderType.LIMIT, symbol="A/B")), "same symbol"),
+        (OrderListKind.OCO, (STOP, leg(OrderType.LIMIT, quantity=Decimal(2))), "side and quantity"),
+        (OrderListKind.OCO, (STOP, STOP), "One leg of an OCO is a stop"),
+    ],
+)
+def test_list_that_is_none_is_refused(
+    kind: OrderListKind, orders: tuple[OrderRequest, ...], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        OrderListRequest(kind=kind, client_list_id="l", orders=orders)
+
+
+def test_order_without_a_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="is named by"):
+        OrderRef(symbol="BTC/USDT")
+
+
+def test_report_names_its_order() -> None:
+    named = report(client_order_id=None).ref
+
+    assert (named.exchange_order_id, str(named)) == ("1", "1")
+
+
+def test_bare_acknowledgement_leaves_open_what_was_filled() -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+
+    acknowledged = OrderReport.acknowledged(TARGET, exchange_order_id="9", at=at, raw={"id": "9"})
+
+    assert (acknowledged.status, acknowledged.filled_quantity) == (OrderStatus.OPEN, None)
+    assert (acknowledged.client_order_id, acknowledged.average_price) == ("a", None)

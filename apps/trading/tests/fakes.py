@@ -61,7 +61,7 @@ class FakeExchange:
         self.placed.append(request)
         return self.on_place()
 
-    def fetch_order(self, symbol: str, client_order_id: str) -> ports.OrderReport:
+    def fetch_order(self, ref: ports.OrderRef) -> ports.OrderReport:
         self.fetched += 1
         return self.on_fetch()
 

@@ -8,18 +8,21 @@ from typing import Any
 import pytest
 
 from apps.domain.candles import Timeframe
-from apps.domain.orders import OrderSide, OrderStatus, OrderType
+from apps.domain.orders import OrderSide, OrderStatus, OrderType, TimeInForce
 from apps.exchanges.binance import client as client_module
+from apps.exchanges.binance import session as session_module
 from apps.exchanges.binance.client import BinanceClient
 from apps.exchanges.errors import (
     ClockSkew,
     DuplicateClientOrderId,
+    ExchangeError,
     ExchangeUnavailable,
     InvalidCredentials,
     OutcomeUnknown,
 )
 from apps.exchanges.http import ConnectionCut, NotSent
-from apps.exchanges.ports import Credentials, OrderRequest, TimeInForce
+from apps.exchanges.limits import MemoryLimitStore
+from apps.exchanges.ports import Credentials, OrderRef, OrderRequest
 from apps.exchanges.tests.stubs import StubTransport, answer, payload_of
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -39,13 +42,18 @@ TOO_EARLY = answer({"code": -1021, "msg": "Timestamp for this request was ahead.
 def client(transport: StubTransport, credentials: Credentials | None = KEYS) -> BinanceClient:
     """A client whose clock stands still."""
     return BinanceClient(
-        credentials, base_url="http://stub", transport=transport, now=NOW.timestamp
+        credentials,
+        base_url="http://stub",
+        limits=MemoryLimitStore(),
+        transport=transport,
+        now=NOW.timestamp,
     )
 
 
 @pytest.fixture(autouse=True)
 def _forget_symbols(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "_symbols_of_host", {})
+    monkeypatch.setattr(session_module, "_clock_offsets", {})
 
 
 @pytest.fixture
@@ -148,7 +156,7 @@ def test_clock_is_corrected_once_and_the_same_order_repeated(order: dict[str, An
     late = client(transport)
 
     late.place_order(MARKET_BUY, deadline=DEADLINE)
-    late.fetch_order("BTC/USDT", "a")
+    late.fetch_order(OrderRef(symbol="BTC/USDT", client_order_id="a"))
 
     assert [request.path for request in transport.requests] == [
         "/api/v3/order",
@@ -206,7 +214,7 @@ def test_cut_order_is_an_unknown_outcome_and_sent_once() -> None:
 def test_cancel_answers_with_the_order(shared: Path) -> None:
     transport = StubTransport(answer(payload_of(shared, "orders/docs_Cancel_order_TRADE__1")))
 
-    report = client(transport).cancel_order("LTC/BTC", "myOrder1")
+    report = client(transport).cancel_order(OrderRef(symbol="LTC/BTC", client_order_id="myOrder1"))
 
     assert (report.client_order_id, report.status) == ("myOrder1", OrderStatus.CANCELLED)
     assert transport.requests[0].method == "DELETE"
@@ -217,7 +225,7 @@ def test_cancel_of_an_order_that_is_not_open_means_look_up(shared: Path) -> None
     transport = StubTransport(answer(payload_of(shared, "errors/docs_err_unknown_cancel"), 400))
 
     with pytest.raises(OutcomeUnknown, match="no open order myOrder1 to cancel") as caught:
-        client(transport).cancel_order("LTC/BTC", "myOrder1")
+        client(transport).cancel_order(OrderRef(symbol="LTC/BTC", client_order_id="myOrder1"))
 
     assert caught.value.code == "-2011"
 
@@ -225,7 +233,7 @@ def test_cancel_of_an_order_that_is_not_open_means_look_up(shared: Path) -> None
 def test_order_is_looked_up_by_our_id(order: dict[str, Any]) -> None:
     transport = StubTransport(answer(order))
 
-    report = client(transport).fetch_order("BTC/USDT", "mine")
+    report = client(transport).fetch_order(OrderRef(symbol="BTC/USDT", client_order_id="mine"))
 
     assert report.exchange_order_id == "28"
     assert transport.requests[0].method == "GET"
@@ -270,7 +278,8 @@ def test_ticker_is_asked_by_wire_symbol(shared: Path) -> None:
 
 def test_last_candle_is_open_by_the_clock_of_the_exchange(shared: Path) -> None:
     rows = payload_of(shared, "klines/ccxt_src_fetch_ohlcv_1")
-    transport = StubTransport(answer({"serverTime": rows[-1][6]}), answer(rows))
+    # By our clock the last one may have ended; by the exchange's it has a millisecond to go.
+    transport = StubTransport(answer(rows), answer({"serverTime": rows[-1][6]}), answer(rows))
 
     candles = client(transport, None).get_candles(
         "ETH/BTC", Timeframe.M1, start=NOW, end=NOW + timedelta(minutes=2), limit=3
@@ -302,6 +311,15 @@ def test_fills_are_paged_to_the_end() -> None:
 
     assert [fills[0].trade_id, fills[-1].trade_id] == ["1", "1002"]
     assert [transport.params(i)["fromId"] for i in (0, 1)] == ["0", "1001"]
+
+
+def test_exchange_that_goes_back_is_not_asked_for_ever() -> None:
+    transport = StubTransport(*[answer(fill_rows(1, 1000))] * 3)
+
+    with pytest.raises(ExchangeError, match="told rows before"):
+        client(transport).fetch_fills("BTC/USDT")
+
+    assert len(transport.requests) == 2
 
 
 def test_fills_since_a_time() -> None:

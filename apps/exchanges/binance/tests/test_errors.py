@@ -127,13 +127,13 @@ def test_rate_limit_carries_the_wait(status: int, code: int) -> None:
     assert error.retry_after == 7
 
 
-def test_ban_without_a_header_has_no_known_wait(shared: Path) -> None:
+def test_ban_without_a_header_is_waited_out_for_its_shortest_time(shared: Path) -> None:
     banned = answer(payload_of(shared, "errors/docs_err_banned"), 418)
 
     error = read_error(PLACE, banned, is_write=False)
 
     assert isinstance(error, errors.RateLimited)
-    assert error.retry_after is None
+    assert error.retry_after == 120
 
 
 def test_message_says_what_happened_to_what_and_what_to_do(shared: Path) -> None:

@@ -68,9 +68,9 @@ def test_full_answer_carries_its_fills(shared: Path) -> None:
 
 
 def test_cancelled_order_keeps_its_own_name(shared: Path) -> None:
-    report = parse_order(payload_of(shared, "orders/docs_Cancel_order_TRADE__1"), "LTC/BTC")
+    raw = payload_of(shared, "orders/docs_Cancel_order_TRADE__1")
 
-    assert report.client_order_id == "myOrder1"
+    assert parse_order(raw, "LTC/BTC", is_cancel=True).client_order_id == "myOrder1"
 
 
 def test_average_price_of_a_market_order(shared: Path) -> None:

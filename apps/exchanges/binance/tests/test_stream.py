@@ -12,7 +12,9 @@ import pytest
 import websocket
 
 from apps.domain.candles import Timeframe
-from apps.exchanges.binance.stream import KlineStream, open_kline_stream, stream_url
+from apps.exchanges.binance.constants import STREAM_URLS
+from apps.exchanges.binance.stream import KlineStream
+from apps.exchanges.connection import stream_url
 from apps.exchanges.errors import StreamClosed
 from apps.exchanges.ports import KlineUpdate
 from apps.exchanges.tests.stubs import payload_of, stream_server
@@ -28,7 +30,7 @@ def framed(stream: str, data: object) -> str:
 
 def receive(frame: str, *subscriptions: tuple[str, Timeframe]) -> KlineUpdate | None:
     """What a stream makes of one frame."""
-    stream = KlineStream("ws://unused", subscriptions or [ETH])
+    stream = KlineStream(subscriptions or [ETH])
     return stream._read_frame(frame.encode())
 
 
@@ -47,7 +49,7 @@ def test_candle_is_received(shared: Path) -> None:
         peer.send(framed("ethbtc@kline_1m", kline))
 
     with stream_server(script) as url:
-        stream = KlineStream(url, [ETH, BTC])
+        stream = KlineStream([ETH, BTC], base_url=url)
         stream.connect()
         update = stream.recv()
         stream.close()
@@ -69,7 +71,7 @@ def test_ping_is_answered_and_gives_no_candle() -> None:
         pongs.put(peer.recv_data(control_frame=True)[1])
 
     with stream_server(script) as url:
-        stream = KlineStream(url, [BTC])
+        stream = KlineStream([BTC], base_url=url)
         stream.connect()
         update = stream.recv()
         payload = pongs.get(timeout=5)
@@ -81,7 +83,7 @@ def test_ping_is_answered_and_gives_no_candle() -> None:
 
 def test_closed_connection_says_so() -> None:
     with stream_server(lambda peer, _path: peer.send_close()) as url:
-        stream = KlineStream(url, [BTC])
+        stream = KlineStream([BTC], base_url=url)
         stream.connect()
 
         with pytest.raises(StreamClosed, match="was closed by the exchange"):
@@ -92,7 +94,7 @@ def test_closed_connection_says_so() -> None:
 
 def test_broken_connection_says_so() -> None:
     with stream_server(lambda _peer, _path: None) as url:
-        stream = KlineStream(url, [BTC])
+        stream = KlineStream([BTC], base_url=url)
         stream.connect()
 
         with pytest.raises(StreamClosed, match="broke"):
@@ -105,7 +107,7 @@ def test_silence_says_so() -> None:
             peer.recv()
 
     with stream_server(script) as url:
-        stream = KlineStream(url, [BTC], silence_seconds=0.01)
+        stream = KlineStream([BTC], base_url=url, silence_seconds=0.01)
         stream.connect()
 
         with pytest.raises(StreamClosed, match=r"was silent for 0\.01 s"):
@@ -117,7 +119,7 @@ def test_refused_connection_says_so() -> None:
         url = f"ws://127.0.0.1:{free.getsockname()[1]}"
 
     with pytest.raises(StreamClosed, match=f"{url} could not be opened"):
-        KlineStream(url, [BTC]).connect()
+        KlineStream([BTC], base_url=url).connect()
 
 
 def test_subscriptions_change_on_the_live_connection() -> None:
@@ -129,7 +131,7 @@ def test_subscriptions_change_on_the_live_connection() -> None:
         seen.put(next_message(peer))
 
     with stream_server(script) as url:
-        stream = KlineStream(url, [BTC], sleep=pauses.append)
+        stream = KlineStream([BTC], base_url=url, sleep=pauses.append)
         stream.connect()
         stream.set_subscriptions([ETH])
         messages = [seen.get(timeout=5), seen.get(timeout=5)]
@@ -152,7 +154,7 @@ def test_many_subscriptions_are_made_in_parts() -> None:
 
     with stream_server(script) as url:
         many = [(f"A{number}/USDT", Timeframe.M1) for number in range(450)]
-        stream = KlineStream(url, many, sleep=lambda _seconds: None)
+        stream = KlineStream(many, base_url=url, sleep=lambda _seconds: None)
         stream.connect()
         path, second, third = (seen.get(timeout=5) for _ in range(3))
         stream.close()
@@ -165,7 +167,7 @@ def test_stream_may_start_without_subscriptions() -> None:
     paths: SimpleQueue[str] = SimpleQueue()
 
     with stream_server(lambda _peer, path: paths.put(path)) as url:
-        stream = KlineStream(url, [])
+        stream = KlineStream([], base_url=url)
         stream.connect()
         stream.close()
 
@@ -174,11 +176,12 @@ def test_stream_may_start_without_subscriptions() -> None:
 
 def test_subscribing_on_a_broken_connection_says_so() -> None:
     with stream_server(lambda _peer, _path: None) as url:
-        stream = KlineStream(url, [BTC])
+        stream = KlineStream([BTC], base_url=url)
         stream.connect()
-        assert stream._socket is not None
-        assert stream._socket.sock is not None
-        stream._socket.sock.shutdown(socket.SHUT_WR)
+        opened = stream._connection._socket
+        assert opened is not None
+        assert opened.sock is not None
+        opened.sock.shutdown(socket.SHUT_WR)
 
         with pytest.raises(StreamClosed, match="broke"):
             stream.set_subscriptions([ETH])
@@ -188,7 +191,7 @@ def test_more_streams_than_a_connection_takes_are_refused() -> None:
     many = [(f"A{number}/USDT", Timeframe.M1) for number in range(1025)]
 
     with pytest.raises(ValueError, match="1025 candle series are more than the 1024"):
-        KlineStream("ws://unused", many)
+        KlineStream(many)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +257,7 @@ def test_recorded_frames_are_all_read(shared: Path) -> None:
     ],
 )
 def test_streams_are_found_beside_the_rest_host(rest: str, stream: str) -> None:
-    assert stream_url(rest) == stream
+    assert stream_url(rest, STREAM_URLS) == stream
 
 
 @pytest.mark.parametrize(
@@ -266,4 +269,4 @@ def test_streams_are_found_beside_the_rest_host(rest: str, stream: str) -> None:
     ],
 )
 def test_stream_goes_where_the_client_goes(arguments: dict[str, Any], url: str) -> None:
-    assert open_kline_stream([BTC], **arguments)._url == url
+    assert KlineStream([BTC], **arguments)._connection.url == url
