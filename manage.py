@@ -33,6 +33,11 @@ def main() -> None:
         from workers.supervisor.environment import prepare_environment
 
         prepare_environment(ROOT, sys.argv[2:])
+    if command == "exchange":
+        from workers.supervisor.environment import make_secrets
+
+        # It keeps nothing: before the first `up` has made the secrets, passing ones do as well.
+        os.environ |= make_secrets() | dict(os.environ)
 
     from django.conf import settings
     from django.core.exceptions import ImproperlyConfigured

@@ -17,11 +17,15 @@ class TaskName(StrEnum):
     POLL_BROKER = "monitor.poll_broker"
     REFRESH_BALANCES = "monitor.refresh_balances"
     TEST_CONNECTION = "monitor.test_connection"
+    TEST_BROKER = "monitor.test_broker"
+    CHECK_EXCHANGES = "monitor.check_exchanges"
+    CHECK_EXCHANGE = "monitor.check_exchange"
     SWEEP_ORDERS = "monitor.sweep_orders"
-    REFRESH_SYMBOLS = "market_data.refresh_symbols"
+    SYNC_SYMBOLS = "market_data.sync_symbols"
     REFRESH_ALL_SYMBOLS = "market_data.refresh_all_symbols"
     SWEEP_CANDLES = "market_data.sweep_candles"
     CLEAR_SESSIONS = "maintenance.clear_sessions"
+    FORGET_CONNECTION_TESTS = "maintenance.forget_connection_tests"
 
     @property
     def queue(self) -> str:
@@ -43,10 +47,16 @@ TASKS: dict[TaskName, TaskRule] = {
     TaskName.POLL_BROKERS: TaskRule(expires=timedelta(seconds=10), every=timedelta(seconds=10)),
     TaskName.POLL_BROKER: TaskRule(expires=timedelta(seconds=10)),
     TaskName.REFRESH_BALANCES: TaskRule(expires=timedelta(seconds=60)),
-    TaskName.TEST_CONNECTION: TaskRule(expires=timedelta(seconds=60)),
+    TaskName.TEST_CONNECTION: TaskRule(expires=timedelta(seconds=15)),
+    TaskName.TEST_BROKER: TaskRule(expires=timedelta(seconds=60)),
+    TaskName.CHECK_EXCHANGES: TaskRule(expires=timedelta(seconds=60), every=timedelta(seconds=60)),
+    TaskName.CHECK_EXCHANGE: TaskRule(expires=timedelta(seconds=60)),
     TaskName.SWEEP_ORDERS: TaskRule(expires=timedelta(seconds=5), every=timedelta(seconds=5)),
-    TaskName.REFRESH_SYMBOLS: TaskRule(expires=timedelta(minutes=10)),
+    TaskName.SYNC_SYMBOLS: TaskRule(expires=timedelta(minutes=10)),
     TaskName.REFRESH_ALL_SYMBOLS: TaskRule(expires=timedelta(hours=1), every=timedelta(hours=1)),
     TaskName.SWEEP_CANDLES: TaskRule(expires=timedelta(seconds=5), every=timedelta(seconds=5)),
     TaskName.CLEAR_SESSIONS: TaskRule(expires=timedelta(days=1), every=timedelta(days=1)),
+    TaskName.FORGET_CONNECTION_TESTS: TaskRule(
+        expires=timedelta(minutes=10), every=timedelta(minutes=10)
+    ),
 }

@@ -4,7 +4,9 @@ from typing import TypedDict
 
 from django.conf import settings
 
+from apps.core.limits import limit_store
 from apps.domain.environments import Environment, Exchange
+from apps.exchanges.limits import LimitStore
 
 _PAPER_MARKETS = {
     "simulated": Environment.SIMULATED,
@@ -17,11 +19,17 @@ class NotRunning(Exception):
     """The paper exchange runs another market than the one that was asked for."""
 
 
-class ClientOptions(TypedDict):
-    """What `create_client` needs besides the exchange and the credentials."""
+class StreamOptions(TypedDict):
+    """What `create_candle_stream` needs besides the exchange and what to follow."""
 
     base_url: str | None
     testnet: bool
+
+
+class ClientOptions(StreamOptions):
+    """What `create_client` and `create_order_stream` need besides the exchange and the credentials."""
+
+    limits: LimitStore
 
 
 def paper_environment() -> Environment:
@@ -35,6 +43,11 @@ def is_reachable(environment: Environment) -> bool:
 
 
 def client_options(exchange: Exchange, environment: Environment) -> ClientOptions:
+    """The place of `stream_options`, whose limits all processes share; raises NotRunning as it does."""
+    return {**stream_options(exchange, environment), "limits": limit_store()}
+
+
+def stream_options(exchange: Exchange, environment: Environment) -> StreamOptions:
     """Raises NotRunning for a paper environment that this installation does not run now."""
     if not is_reachable(environment):
         raise NotRunning(

@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db import OperationalError, close_old_connections
 from django.utils import timezone
 
-from apps.core.venues import client_options
+from apps.core.venues import client_options, stream_options
 from apps.domain.candles import Timeframe
 from apps.domain.environments import Environment, Exchange
 from apps.exchanges import errors, ports
@@ -59,8 +59,8 @@ class Feed(threading.Thread):
         close_old_connections()
         services.follow_default(exchange=self.exchange, environment=self.environment)
         self._series = self._read_series()
-        options = client_options(self.exchange, self.environment)
-        client = create_client(self.exchange, **options)
+        client = create_client(self.exchange, **client_options(self.exchange, self.environment))
+        options = stream_options(self.exchange, self.environment)
         stream = create_candle_stream(self.exchange, self._series, **options)
         with closing(stream):
             stream.connect()

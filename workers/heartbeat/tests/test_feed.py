@@ -105,7 +105,7 @@ def market(db: None, monkeypatch: pytest.MonkeyPatch, called: list[float]) -> Fa
     monkeypatch.setattr(feed_module, "create_client", lambda *_args, **_kwargs: fake)
     monkeypatch.setattr(feed_module, "create_candle_stream", lambda *_args, **_kwargs: fake)
     monkeypatch.setattr(feed_module, "close_old_connections", lambda: None)
-    monkeypatch.setattr("apps.markets.services.create_client", lambda *_args, **_kwargs: fake)
+    monkeypatch.setattr("apps.markets.symbols.create_client", lambda *_args, **_kwargs: fake)
     return fake
 
 
