@@ -4,11 +4,17 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
 
 
 def _is_administrator(request: HttpRequest) -> bool:
     return bool(request.user.is_superuser)
+
+
+def _is_about_a_broker(request: HttpRequest) -> bool:
+    brokers = reverse("admin:brokers_broker_changelist")
+    exchanges = reverse("admin:brokers_broker_capabilities")
+    return request.path.startswith(brokers) and request.path != exchanges
 
 
 def _item(title: str, icon: str, view: str, **extra: Any) -> dict[str, Any]:
@@ -52,13 +58,7 @@ UNFOLD: dict[str, Any] = {
     "SIDEBAR": {
         "show_search": True,
         "navigation": [
-            {
-                "items": [
-                    _item("Dashboard", "dashboard", "admin:index"),
-                    _item("Heartbeat", "ecg_heart", "admin:markets_heartbeatstatus_changelist"),
-                    _item("Candles", "candlestick_chart", "admin:markets_candle_changelist"),
-                ]
-            },
+            {"items": [_item("Dashboard", "dashboard", "admin:index")]},
             {
                 "title": "Trading bot",
                 "separator": True,
@@ -80,9 +80,31 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": "Markets",
+                "separator": True,
+                "items": [
+                    _item("Heartbeat", "ecg_heart", "admin:markets_heartbeatstatus_changelist"),
+                    _item("Candles", "candlestick_chart", "admin:markets_candle_changelist"),
+                    _item("Symbols", "currency_exchange", "admin:markets_symbol_changelist"),
+                    _item(
+                        "Exchange health",
+                        "monitor_heart",
+                        "admin:markets_exchangehealth_changelist",
+                    ),
+                    _item("Exchanges", "account_balance", "admin:brokers_broker_capabilities"),
+                ],
+            },
+            {
                 "title": "My account",
                 "separator": True,
-                "items": [_item("Brokers", "key", "admin:brokers_broker_changelist")],
+                "items": [
+                    _item(
+                        "Brokers",
+                        "key",
+                        "admin:brokers_broker_changelist",
+                        active=_is_about_a_broker,
+                    )
+                ],
             },
             {
                 "title": "System",

@@ -3,16 +3,23 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.shortcuts import redirect, render
+from django.urls import path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
+from apps.brokers.capabilities import list_capability_rows
+from apps.brokers.connection import try_keys
 from apps.brokers.forms import BrokerForm
-from apps.brokers.models import Balance, Broker
-from apps.brokers.services import request_connection_test
+from apps.brokers.models import Balance, Broker, ConnectionTest
+from apps.brokers.services import request_connection_test, save_broker
 from apps.core.admin import OwnedAdmin, leave_dialog
 from apps.core.formats import quantity
+from apps.domain.environments import Environment, Exchange
 
 
 class BalanceInline(TabularInline):
@@ -51,28 +58,29 @@ class BrokerAdmin(OwnedAdmin):
     form = BrokerForm
     list_display = ("name", "exchange", "money", "is_active", "automation", "connection")
     search_fields = ("name",)
-    readonly_fields = (
-        "connection",
-        "connection_message",
-        "connection_checked_at",
-        "balances_as_of",
-    )
+    readonly_fields = ("connection", "connection_message", "balances_as_of")
     fieldsets = (
-        (None, {"fields": ("name", ("exchange", "environment"), ("api_key", "api_secret"))}),
+        (None, {"fields": ("name", ("exchange", "environment"))}),
+        (
+            "API key",
+            {
+                "fields": (("api_key", "api_secret"), "passphrase", "accept_withdrawals"),
+                "description": "New keys are tried at the exchange before they are saved, which takes"
+                " a few seconds. They are stored encrypted and never shown again.",
+            },
+        ),
         ("What may trade", {"fields": (("is_active", "automation"),)}),
+        ("Performance", {"fields": ("initial_capital",)}),
         (
             "Connection",
             {
-                "fields": (
-                    ("connection", "connection_checked_at"),
-                    "connection_message",
-                    "balances_as_of",
-                )
+                "fields": (("connection", "balances_as_of"), "connection_message"),
             },
         ),
     )
     inlines = (BalanceInline,)
-    actions_detail = ("test_connection",)
+    change_form_outer_before_template = "admin/brokers/broker/symbols.html"
+    actions_detail = ("test_connection", "show_capabilities")
     actions_row = ("test_connection",)
 
     @display(
@@ -89,13 +97,22 @@ class BrokerAdmin(OwnedAdmin):
         """What its money is worth, in words."""
         return broker.environment, broker.get_environment_display()
 
-    @display(
-        description="Connection",
-        label={"works": "success", "failed": "danger", "not tested": "info"},
-    )
-    def connection(self, broker: Broker) -> str:
-        """How the last test ended."""
-        return {True: "works", False: "failed", None: "not tested"}[broker.connection_ok]
+    @display(description="Connection", ordering="connection_ok")
+    def connection(self, broker: Broker) -> SafeString:
+        """How the last test ended, and when it was."""
+        colour, words = {
+            True: ("var(--gain)", "works"),
+            False: ("var(--loss)", "failed"),
+            None: ("var(--soft)", "not tested"),
+        }[broker.connection_ok]
+        at = broker.connection_checked_at
+        return format_html(
+            '<span><span class="dot" style="background: {}"></span>{}'
+            ' <small class="muted">{}</small></span>',
+            colour,
+            words,
+            f"{at:%Y-%m-%d %H:%M} UTC" if at else "",
+        )
 
     @action(
         description="Test connection",
@@ -120,11 +137,72 @@ class BrokerAdmin(OwnedAdmin):
             target = reverse("admin:brokers_broker_change", args=[broker.pk])
         return leave_dialog(request, target)
 
+    @action(description="Capabilities", icon="checklist", url_path="capabilities")
+    def show_capabilities(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What its exchange can do, beside the others."""
+        return redirect("admin:brokers_broker_capabilities")
+
+    def capabilities(self, request: HttpRequest) -> HttpResponse:
+        """What every exchange can do: one column an exchange, one row a capability."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Exchanges",
+            "exchanges": [exchange.title() for exchange in Exchange],
+            "rows": list_capability_rows(),
+        }
+        return render(request, "admin/brokers/capabilities.html", context)
+
+    def get_urls(self) -> list[Any]:
+        """With the page of capabilities, which is about no broker."""
+        view = self.admin_site.admin_view(self.capabilities)
+        return [
+            path("capabilities/", view, name="brokers_broker_capabilities"),
+            *super().get_urls(),
+        ]
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """A new broker has no connection to tell of."""
         return self.fieldsets if obj else self.fieldsets[:-1]
 
+    def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        """A form that knows what a worker found out about the keys in this request."""
+        form = super().get_form(request, obj, **kwargs)
+        form.test = getattr(request, "connection_test", None)
+        return form
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """New keys are tested first: here, because the transaction that saves begins inside."""
+        if request.method == "POST":
+            request.connection_test = self._test_new_keys(request, object_id)  # type: ignore[attr-defined]
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def _test_new_keys(self, request: HttpRequest, object_id: str | None) -> ConnectionTest | None:
+        """The finished test, None where there is nothing to test: old keys, a form with other mistakes,
+        a broker of somebody else."""
+        broker = self.get_object(request, unquote(object_id)) if object_id else None
+        if not self.has_add_permission(request) or (object_id and broker is None):
+            return None
+        form = self.get_form(request, broker, change=broker is not None)(
+            request.POST, instance=broker
+        )
+        form.full_clean()
+        if not form.needs_test:
+            return None
+        return try_keys(owner=form.instance.owner, account=form.instance)
+
     def save_model(self, request: HttpRequest, obj: Broker, form: Any, change: bool) -> None:  # noqa: FBT001  Django's signature
-        """New or changed keys are tested at once."""
-        super().save_model(request, obj, form, change)
-        request_connection_test(broker=obj)
+        """With what the test of its new keys has found."""
+        save_broker(broker=obj, test=form.test)
+        is_paper = Environment(obj.environment).is_paper
+        if form.test and form.test.report.is_ip_restricted is False and not is_paper:
+            messages.warning(
+                request,
+                "This key works from any address. Allow it at the exchange for this machine's only,"
+                " so that it is of no use to a thief.",
+            )

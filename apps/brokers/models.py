@@ -1,10 +1,13 @@
 """A user's account at an exchange."""
 
+import msgspec
+from django.core.validators import MinValueValidator
 from django.db import models
 
 from apps.core.fields import EncryptedTextField, QuantityField
 from apps.core.models import OwnedModel
 from apps.domain.environments import Environment, Exchange
+from apps.exchanges.ports import ConnectionReport
 
 
 class Automation(models.TextChoices):
@@ -15,21 +18,42 @@ class Automation(models.TextChoices):
     WEBHOOKS = "webhooks", "Webhooks and manual"
 
 
-class Broker(OwnedModel):
-    """An account at an exchange, in one environment, with the keys to trade on it."""
+class Account(OwnedModel):
+    """Where an account is, and one API key to it."""
 
-    name = models.CharField(max_length=60)
     exchange = models.CharField(
         max_length=20, choices=[(e.value, e.value.title()) for e in Exchange]
     )
     environment = models.CharField(max_length=20, choices=[(e.value, e.money) for e in Environment])
     api_key = EncryptedTextField(default="")
     api_secret = EncryptedTextField(default="")
+    passphrase = EncryptedTextField(default="")
+
+    class Meta:
+        abstract = True
+
+    def is_same_account(self, other: "Account") -> bool:
+        """Whether both are reached in the same way."""
+        names = ("exchange", "environment", "api_key", "api_secret", "passphrase")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
+
+class Broker(Account):
+    """An account at an exchange, in one environment, with the keys to trade on it."""
+
+    name = models.CharField(max_length=60)
     is_active = models.BooleanField(
         default=True, help_text="Off: nothing new trades. Exits of open positions still pass."
     )
     automation = models.CharField(
         max_length=20, choices=Automation.choices, default=Automation.STRATEGIES
+    )
+    initial_capital = QuantityField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text="In USDT; performance is counted from it. Left empty, it becomes what the account is"
+        " worth when its balances are first read.",
     )
     connection_ok = models.BooleanField(null=True, editable=False)
     connection_message = models.TextField(default="", blank=True, editable=False)
@@ -66,3 +90,21 @@ class Balance(models.Model):
 
     def __str__(self) -> str:
         return f"{self.asset} of {self.broker}"
+
+
+class ConnectionTest(Account):
+    """A question to an exchange about keys that are not saved yet. A worker answers it and blanks the
+    keys at once; `worth` is what the balances make in USDT, None where that can't be told."""
+
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    outcome = models.JSONField(null=True, help_text="A ConnectionReport")
+    worth = QuantityField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.get_exchange_display()}, {self.get_environment_display()}"
+
+    @property
+    def report(self) -> ConnectionReport | None:
+        """What the exchange said; None while nobody has answered."""
+        return None if self.outcome is None else msgspec.convert(self.outcome, ConnectionReport)

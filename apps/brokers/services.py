@@ -1,16 +1,17 @@
-"""Writing brokers: opening paper accounts, testing connections, reading balances."""
+"""Writing brokers: saving them, opening paper accounts, keeping what the exchange says of them."""
 
 import secrets
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
 
 from django.db import transaction
 
 from apps.accounts.models import User
-from apps.brokers.models import Automation, Balance, Broker
+from apps.brokers.models import Account, Automation, Balance, Broker, ConnectionTest
 from apps.core.enqueue import enqueue_on_commit
 from apps.core.tasks import TaskName
-from apps.core.venues import NotRunning, client_options, is_reachable
+from apps.core.venues import client_options, is_reachable
 from apps.domain.environments import Environment, Exchange
 from apps.domain.paper import paper_secret
 from apps.exchanges import ports
@@ -21,50 +22,64 @@ def open_paper_broker(
     *, owner: User, name: str, exchange: Exchange, environment: Environment
 ) -> Broker:
     """A broker at the paper exchange with a fresh account, which opens when it is first used."""
-    api_key = secrets.token_hex(32)
-    broker = Broker.objects.create(
+    broker = Broker(
         owner=owner,
         name=name,
         exchange=exchange,
         environment=environment,
-        api_key=api_key,
-        api_secret=paper_secret(api_key),
         automation=Automation.STRATEGIES,
     )
+    give_paper_keys(broker)
+    broker.save()
     request_connection_test(broker=broker)
+    request_symbols(broker=broker)
     return broker
 
 
-def give_paper_keys(broker: Broker) -> None:
-    """Fill in the keys of a paper broker that has none; nothing is saved here."""
-    if Environment(broker.environment).is_paper and not broker.api_key:
-        broker.api_key = secrets.token_hex(32)
-        broker.api_secret = paper_secret(broker.api_key)
+def give_paper_keys(account: Account) -> None:
+    """New keys, which open a paper account when they are first used; nothing is saved here."""
+    account.api_key = secrets.token_hex(32)
+    account.api_secret = paper_secret(account.api_key)
 
 
-def connect(broker: Broker) -> ports.ExchangeClient:
-    """A client with this broker's own keys, built per call; raises NotRunning, as client_options does."""
+def save_broker(*, broker: Broker, test: ConnectionTest | None) -> None:
+    """Save it and, where its keys are new, what their test has found; its symbols are read then."""
+    broker.save()
+    if test and test.report:
+        store_report(
+            broker_id=broker.pk, report=test.report, worth=test.worth, as_of=test.created_at
+        )
+        request_symbols(broker=broker)
+
+
+def connect(account: Account) -> ports.ExchangeClient:
+    """A client with this account's own key, built per call; raises NotRunning, as client_options does."""
     return create_client(
-        Exchange(broker.exchange),
-        ports.Credentials(api_key=broker.api_key, api_secret=broker.api_secret),
-        **client_options(Exchange(broker.exchange), Environment(broker.environment)),
+        Exchange(account.exchange),
+        ports.Credentials(
+            api_key=account.api_key,
+            api_secret=account.api_secret,
+            passphrase=account.passphrase or None,
+        ),
+        **client_options(Exchange(account.exchange), Environment(account.environment)),
     )
 
 
-def test_connection(*, broker_id: int, now: datetime) -> None:
-    """Ask the exchange whether the keys work and keep its answer, with the balances, on the broker."""
-    broker = Broker.objects.get(pk=broker_id)
-    try:
-        report = connect(broker).test_connection()
-    except NotRunning as error:
-        ok, message = False, str(error)
-    else:
-        ok, message = report.ok, report.message
-        if ok:
-            store_balances(broker_id=broker_id, balances=report.balances, as_of=now)
-    Broker.objects.filter(pk=broker_id).update(
-        connection_ok=ok, connection_message=message, connection_checked_at=now
+@transaction.atomic
+def store_report(
+    *, broker_id: int, report: ports.ConnectionReport, worth: Decimal | None, as_of: datetime
+) -> None:
+    """Keep what a connection test found that began at `as_of`; one that began later stays. `worth`
+    becomes the initial capital of a broker that has none."""
+    older = Broker.objects.filter(pk=broker_id).exclude(connection_checked_at__gt=as_of)
+    is_news = older.update(
+        connection_ok=report.ok, connection_message=report.message, connection_checked_at=as_of
     )
+    if is_news and report.ok:
+        store_balances(broker_id=broker_id, balances=report.balances, as_of=as_of)
+        if worth is not None:
+            without = Broker.objects.filter(pk=broker_id, initial_capital=None)
+            without.update(initial_capital=worth)
 
 
 def refresh_balances(*, broker_id: int, now: datetime) -> None:
@@ -91,8 +106,12 @@ def store_balances(*, broker_id: int, balances: Iterable[ports.Balance], as_of: 
 
 
 def request_connection_test(*, broker: Broker) -> None:
-    """Ask the exchange in a worker, and for its list of symbols with it."""
-    enqueue_on_commit(TaskName.TEST_CONNECTION, broker_id=broker.pk)
+    """Have a worker ask the exchange whether the stored keys work."""
+    enqueue_on_commit(TaskName.TEST_BROKER, broker_id=broker.pk)
+
+
+def request_symbols(*, broker: Broker) -> None:
+    """Have a worker read the symbols of the broker's exchange."""
     enqueue_on_commit(
-        TaskName.REFRESH_SYMBOLS, exchange=broker.exchange, environment=broker.environment
+        TaskName.SYNC_SYMBOLS, exchange=broker.exchange, environment=broker.environment
     )

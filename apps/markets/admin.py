@@ -2,13 +2,20 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import path
+from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from apps.core.formats import price, quantity
-from apps.markets.models import Candle, HeartbeatStatus, Symbol
+from apps.domain.environments import Environment, Exchange
+from apps.markets.models import Candle, ExchangeHealth, HeartbeatStatus, Symbol
+from apps.markets.selectors import find_sync, list_syncs
+from apps.markets.symbols import request_sync
 
 
 class MarketAdmin(ModelAdmin):
@@ -112,6 +119,52 @@ class HeartbeatStatusAdmin(MarketAdmin):
         return ", ".join(status.symbols)
 
 
+@admin.register(ExchangeHealth)
+class ExchangeHealthAdmin(MarketAdmin):
+    """How the exchanges answer."""
+
+    list_display = (
+        "exchange",
+        "money",
+        "state_words",
+        "message",
+        "calls",
+        "failed",
+        "mean",
+        "last_success_at",
+        "checked_at",
+    )
+
+    @display(description="Money")
+    def money(self, health: ExchangeHealth) -> str:
+        """What is traded there."""
+        return health.get_environment_display()
+
+    @display(
+        description="State",
+        label={"connected": "success", "degraded": "warning", "down": "danger"},
+    )
+    def state_words(self, health: ExchangeHealth) -> str:
+        """In words; what was not checked lately is not known."""
+        return health.state if health.is_current(timezone.now()) else "not watched now"
+
+    @display(description="Calls", ordering="calls")
+    def calls(self, health: ExchangeHealth) -> str:
+        """In the minute before the check."""
+        return f"{health.calls:,}"
+
+    @display(description="Failed", ordering="failures")
+    def failed(self, health: ExchangeHealth) -> str:
+        """Of them, with the share."""
+        share = 100 * health.failures / health.calls if health.calls else 0
+        return f"{health.failures:,} ({share:.0f}\N{NO-BREAK SPACE}%)"
+
+    @display(description="Mean", ordering="mean_ms")
+    def mean(self, health: ExchangeHealth) -> str:
+        """How long a call took."""
+        return "-" if health.mean_ms is None else f"{health.mean_ms:,.0f} ms"
+
+
 @admin.register(Symbol)
 class SymbolAdmin(MarketAdmin):
     """Pairs and the exchange's rules for them."""
@@ -119,6 +172,35 @@ class SymbolAdmin(MarketAdmin):
     list_display = ("name", "exchange", "environment", "is_trading", "tick", "step", "minimum")
     list_filter = ("exchange", "environment", "is_trading")
     search_fields = ("name",)
+    list_before_template = "admin/markets/symbol/syncs.html"
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Above the symbols: how their last reading went, or how far it is."""
+        return super().changelist_view(request, {**(extra_context or {}), "syncs": list_syncs()})
+
+    def get_urls(self) -> list[Any]:
+        """With the part of the page that refreshes itself."""
+        view = self.admin_site.admin_view(self.sync)
+        return [
+            path("sync/<str:exchange>/<str:environment>/", view, name="markets_symbol_sync"),
+            *super().get_urls(),
+        ]
+
+    def sync(self, request: HttpRequest, exchange: str, environment: str) -> HttpResponse:
+        """How the reading of one exchange's symbols is; a POST starts it. The answer is a part of a
+        page, which asks for itself again while there is something to wait for."""
+        try:
+            where, money = Exchange(exchange), Environment(environment)
+        except ValueError:
+            raise Http404("There is no such exchange.") from None
+        if money.is_paper and exchange not in settings.PAPER_EXCHANGE_URLS:
+            raise Http404(f"There is no paper exchange for {exchange}.")
+        if request.method == "POST":
+            request_sync(exchange=where, environment=money)
+        context = {"sync": find_sync(exchange=where, environment=money)}
+        return render(request, "admin/markets/symbol/sync.html", context)
 
     @display(description="Tick", ordering="tick_size")
     def tick(self, symbol: Symbol) -> str:

@@ -1,11 +1,13 @@
 """What is traded where, its candles, and how the producer of candles is."""
 
+from datetime import datetime, timedelta
+
 from django.db import models
 
 from apps.core.fields import QuantityField
 from apps.domain.candles import Timeframe
 from apps.domain.environments import Environment, Exchange
-from apps.domain.markets import Market
+from apps.domain.markets import ZERO, Market
 
 EXCHANGES = [(e.value, e.value.title()) for e in Exchange]
 ENVIRONMENTS = [(e.value, e.money) for e in Environment]
@@ -24,6 +26,11 @@ class Symbol(models.Model):
     min_quantity = QuantityField()
     max_quantity = QuantityField()
     min_notional = QuantityField()
+    max_notional = QuantityField(default=ZERO)
+    market_step_size = QuantityField(default=ZERO)
+    market_min_quantity = QuantityField(default=ZERO)
+    market_max_quantity = QuantityField(default=ZERO)
+    quote_step = QuantityField(default=ZERO)
     is_trading = models.BooleanField(default=True)
 
     class Meta:
@@ -48,8 +55,61 @@ class Symbol(models.Model):
             min_quantity=self.min_quantity,
             max_quantity=self.max_quantity,
             min_notional=self.min_notional,
+            max_notional=self.max_notional,
+            market_step_size=self.market_step_size,
+            market_min_quantity=self.market_min_quantity,
+            market_max_quantity=self.market_max_quantity,
+            quote_step=self.quote_step,
             is_trading=self.is_trading,
         )
+
+
+class SymbolSync(models.Model):
+    """How the last reading of one exchange's symbols went, or how far it is: `done` of `total` are
+    prepared. What a reading brings replaces the old rules at once, when it is done."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "waiting"
+        RUNNING = "running", "running"
+        DONE = "done", "done"
+        FAILED = "failed", "failed"
+
+    exchange = models.CharField(max_length=20, choices=EXCHANGES)
+    environment = models.CharField(max_length=20, choices=ENVIRONMENTS)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    done = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(default=0)
+    added = models.PositiveIntegerField(default=0)
+    updated = models.PositiveIntegerField(default=0)
+    removed = models.PositiveIntegerField(default=0)
+    message = models.TextField(default="", blank=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["exchange", "environment"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["exchange", "environment"], name="symbol_sync_once_per_exchange"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_exchange_display()}, {self.get_environment_display()}"
+
+    @property
+    def is_going_on(self) -> bool:
+        """Whether there is something to wait for."""
+        return self.state in {self.State.WAITING, self.State.RUNNING}
+
+    @property
+    def progress(self) -> str:
+        """How far it is, in words."""
+        if self.state == self.State.WAITING:
+            return "Waiting for a worker"
+        if not self.total:
+            return f"Asking {self.get_exchange_display()}"
+        return f"{100 * self.done / self.total:.0f} %, {self.done:,} of {self.total:,}"
 
 
 class Series(models.Model):
@@ -115,3 +175,42 @@ class HeartbeatStatus(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_exchange_display()}, {self.get_environment_display()}"
+
+
+class ExchangeHealth(models.Model):
+    """How one exchange answers: by a question a minute, and by all calls since the last one, of every
+    process. The `counted_` fields are the counters that the next minute is measured from."""
+
+    class State(models.TextChoices):
+        CONNECTED = "connected", "connected"
+        DEGRADED = "degraded", "degraded"
+        DOWN = "down", "down"
+
+    exchange = models.CharField(max_length=20, choices=EXCHANGES)
+    environment = models.CharField(max_length=20, choices=ENVIRONMENTS)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.DOWN)
+    checked_at = models.DateTimeField(null=True)
+    last_success_at = models.DateTimeField(null=True)
+    calls = models.PositiveIntegerField(default=0)
+    failures = models.PositiveIntegerField(default=0)
+    mean_ms = models.FloatField(null=True)
+    message = models.TextField(default="", blank=True)
+    counted_calls = models.PositiveBigIntegerField(default=0)
+    counted_failures = models.PositiveBigIntegerField(default=0)
+    counted_seconds = models.FloatField(default=0)
+
+    class Meta:
+        ordering = ["exchange", "environment"]
+        verbose_name = verbose_name_plural = "exchange health"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["exchange", "environment"], name="health_once_per_exchange"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_exchange_display()}, {self.get_environment_display()}"
+
+    def is_current(self, now: datetime) -> bool:
+        """Whether it was checked lately: an exchange that nobody uses any more is not watched."""
+        return self.checked_at is not None and now - self.checked_at < timedelta(minutes=3)

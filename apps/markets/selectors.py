@@ -11,7 +11,7 @@ from django.db.models import OuterRef, Subquery
 
 from apps.domain.candles import Timeframe
 from apps.domain.environments import Environment, Exchange
-from apps.markets.models import Candle, Series, Symbol
+from apps.markets.models import Candle, ExchangeHealth, Series, Symbol, SymbolSync
 
 # As packed binary columns: reading five hundred rows as Python objects would take longer than a strategy.
 _WINDOW = """
@@ -113,3 +113,21 @@ def find_default_symbol(exchange: Exchange, environment: Environment) -> Symbol:
 def find_symbol(*, exchange: str, environment: str, name: str) -> Symbol | None:
     """The symbol of this name at this exchange."""
     return Symbol.objects.filter(exchange=exchange, environment=environment, name=name).first()
+
+
+def list_syncs() -> list[SymbolSync]:
+    """How the last reading of every exchange's symbols went, or how far it is."""
+    return list(SymbolSync.objects.all())
+
+
+def find_sync(*, exchange: Exchange, environment: Environment) -> SymbolSync:
+    """The same of one exchange; one that nobody has begun is not saved, and done without a time."""
+    row = SymbolSync.objects.filter(exchange=exchange, environment=environment).first()
+    return row or SymbolSync(
+        exchange=exchange, environment=environment, state=SymbolSync.State.DONE
+    )
+
+
+def list_exchange_health(*, now: datetime) -> list[ExchangeHealth]:
+    """How the exchanges that are watched now answer."""
+    return [health for health in ExchangeHealth.objects.all() if health.is_current(now)]

@@ -1,64 +1,29 @@
-"""Writing symbols, candles and the state of their producer."""
+"""Writing candles and the state of their producer."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 
 from apps.core.enqueue import send
 from apps.core.tasks import TaskName
-from apps.core.venues import client_options
 from apps.domain.candles import Timeframe
 from apps.domain.environments import Environment, Exchange
-from apps.domain.markets import Market
 from apps.exchanges import ports
-from apps.exchanges.clients import create_client
+from apps.exchanges.errors import ExchangeUnavailable
 from apps.markets.models import Candle, HeartbeatStatus, Series, Symbol
 from apps.markets.selectors import (
     find_default_symbol,
     list_newest_undispatched,
     list_symbol_names,
 )
+from apps.markets.symbols import sync_symbols
 
 _INSERT_CANDLE = """
 INSERT INTO markets_candle (series_id, opened_at, open, high, low, close, volume, received_at)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING id
 """
-_RULES = ("base", "quote", "tick_size", "step_size", "min_quantity", "max_quantity", "min_notional")
-
-
-def refresh_symbols(*, exchange: Exchange, environment: Environment) -> int:
-    """Read all markets from the exchange and keep their rules; how many it lists."""
-    client = create_client(exchange, **client_options(exchange, environment))
-    return store_symbols(exchange=exchange, environment=environment, markets=client.get_markets())
-
-
-@transaction.atomic
-def store_symbols(
-    *, exchange: Exchange, environment: Environment, markets: Sequence[Market]
-) -> int:
-    """Keep the rules of `markets`; a symbol that the exchange no longer lists stops trading."""
-    rows = [
-        Symbol(
-            exchange=exchange,
-            environment=environment,
-            name=market.symbol,
-            is_trading=market.is_trading,
-            **{rule: getattr(market, rule) for rule in _RULES},
-        )
-        for market in markets
-    ]
-    Symbol.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["exchange", "environment", "name"],
-        update_fields=[*_RULES, "is_trading"],
-    )
-    Symbol.objects.filter(exchange=exchange, environment=environment).exclude(
-        name__in=[market.symbol for market in markets]
-    ).update(is_trading=False)
-    return len(rows)
 
 
 def follow(symbol: Symbol, timeframe: Timeframe) -> Series:
@@ -67,9 +32,12 @@ def follow(symbol: Symbol, timeframe: Timeframe) -> Series:
 
 
 def follow_default(*, exchange: Exchange, environment: Environment) -> None:
-    """BTC/USDT is followed always; an exchange whose symbols we don't know yet is asked for them."""
-    if not list_symbol_names(exchange=exchange, environment=environment):
-        refresh_symbols(exchange=exchange, environment=environment)
+    """BTC/USDT is followed always; an exchange whose symbols we don't know yet is asked for them. Raises
+    ExchangeUnavailable while another process is at that."""
+    if not list_symbol_names(exchange=exchange, environment=environment) and not sync_symbols(
+        exchange=exchange, environment=environment
+    ):
+        raise ExchangeUnavailable(f"The symbols of {exchange} are being read. Try again.")
     follow(find_default_symbol(exchange, environment), Timeframe.M1)
 
 

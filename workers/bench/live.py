@@ -19,7 +19,7 @@ from apps.brokers.services import open_paper_broker, refresh_balances
 from apps.domain.candles import Timeframe
 from apps.domain.environments import Environment, Exchange
 from apps.markets.selectors import find_default_symbol
-from apps.markets.services import refresh_symbols
+from apps.markets.symbols import sync_symbols
 from apps.strategies.models import Strategy
 from apps.strategies.services import describe, save_version
 from apps.trading.models import Order
@@ -127,7 +127,7 @@ def _prepare() -> None:
     """A trader whose strategy trades on every candle."""
     user, _password = create_user(username="bench", is_administrator=False)
     environment = Environment.SIMULATED
-    refresh_symbols(exchange=Exchange.BINANCE, environment=environment)
+    sync_symbols(exchange=Exchange.BINANCE, environment=environment)
     broker = open_paper_broker(
         owner=user, name="Bench", exchange=Exchange.BINANCE, environment=environment
     )

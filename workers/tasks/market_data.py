@@ -8,7 +8,7 @@ from apps.core.enqueue import send
 from apps.core.tasks import TaskName
 from apps.core.venues import is_reachable
 from apps.domain.environments import Environment, Exchange
-from apps.markets import services
+from apps.markets import services, symbols
 
 
 @shared_task(name=TaskName.REFRESH_ALL_SYMBOLS.value)
@@ -16,13 +16,13 @@ def refresh_all_symbols(**_kwargs: object) -> None:
     """Fan out to one task for each exchange in use."""
     for exchange, environment in list_venues_in_use():
         if is_reachable(environment):
-            send(TaskName.REFRESH_SYMBOLS, exchange=exchange.value, environment=environment.value)
+            send(TaskName.SYNC_SYMBOLS, exchange=exchange.value, environment=environment.value)
 
 
-@shared_task(name=TaskName.REFRESH_SYMBOLS.value)
-def refresh_symbols(*, exchange: str, environment: str, **_kwargs: object) -> None:
+@shared_task(name=TaskName.SYNC_SYMBOLS.value)
+def sync_symbols(*, exchange: str, environment: str, **_kwargs: object) -> None:
     """Read the rules of all pairs of one exchange."""
-    services.refresh_symbols(exchange=Exchange(exchange), environment=Environment(environment))
+    symbols.sync_symbols(exchange=Exchange(exchange), environment=Environment(environment))
 
 
 @shared_task(name=TaskName.SWEEP_CANDLES.value)

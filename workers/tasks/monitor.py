@@ -1,11 +1,16 @@
-"""Questions to exchanges about orders and money."""
+"""Questions to exchanges about orders, money and themselves."""
 
 from celery import shared_task
 from django.utils import timezone
 
+from apps.brokers import connection
 from apps.brokers import services as brokers
+from apps.brokers.selectors import list_venues_in_use
+from apps.core.enqueue import send
 from apps.core.tasks import TaskName
-from apps.exchanges.errors import ExchangeError
+from apps.core.venues import is_reachable
+from apps.domain.environments import Environment, Exchange
+from apps.markets import health
 from apps.trading import monitor
 
 
@@ -33,11 +38,29 @@ def refresh_balances(*, broker_id: int, **_kwargs: object) -> None:
     brokers.refresh_balances(broker_id=broker_id, now=timezone.now())
 
 
-@shared_task(
-    name=TaskName.TEST_CONNECTION.value,
-    autoretry_for=(ExchangeError,),
-    retry_kwargs={"countdown": 2, "max_retries": 5},
-)
-def test_connection(*, broker_id: int, **_kwargs: object) -> None:
-    """Ask whether the keys of one broker work."""
-    brokers.test_connection(broker_id=broker_id, now=timezone.now())
+@shared_task(name=TaskName.TEST_CONNECTION.value)
+def test_connection(*, test_id: int, **_kwargs: object) -> None:
+    """Ask whether keys work that somebody waits to save."""
+    connection.run_connection_test(test_id=test_id, now=timezone.now())
+
+
+@shared_task(name=TaskName.TEST_BROKER.value)
+def test_broker(*, broker_id: int, **_kwargs: object) -> None:
+    """Ask whether the stored keys of one broker work."""
+    connection.test_broker(broker_id=broker_id, now=timezone.now())
+
+
+@shared_task(name=TaskName.CHECK_EXCHANGES.value)
+def check_exchanges(**_kwargs: object) -> None:
+    """Fan out to one task for each exchange in use."""
+    for exchange, environment in list_venues_in_use():
+        if is_reachable(environment):
+            send(TaskName.CHECK_EXCHANGE, exchange=exchange.value, environment=environment.value)
+
+
+@shared_task(name=TaskName.CHECK_EXCHANGE.value)
+def check_exchange(*, exchange: str, environment: str, **_kwargs: object) -> None:
+    """Ask one exchange whether it answers, and keep how its last minute was."""
+    health.check_exchange(
+        exchange=Exchange(exchange), environment=Environment(environment), now=timezone.now()
+    )

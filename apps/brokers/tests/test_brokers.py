@@ -8,17 +8,8 @@ from django.urls import reverse
 from apps.accounts.models import User
 from apps.brokers import services
 from apps.brokers.models import Balance, Broker
+from apps.brokers.tests.fakes import REAL, FakeWorker, balance, save
 from apps.domain.paper import paper_secret
-from apps.exchanges import ports
-
-
-@pytest.fixture(autouse=True)
-def _no_messages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apps.brokers.services.enqueue_on_commit", lambda *_args, **_kwargs: None)
-
-
-def balance(asset: str, free: int) -> ports.Balance:
-    return ports.Balance(asset=asset, free=Decimal(free), locked=Decimal(0))
 
 
 def test_a_snapshot_replaces_the_one_before(broker: Broker, now: datetime) -> None:
@@ -39,57 +30,46 @@ def test_an_older_snapshot_changes_nothing(broker: Broker, now: datetime) -> Non
     assert Balance.objects.get().asset == "USDT"
 
 
-def test_a_failed_connection_test_keeps_its_words(
-    broker: Broker, now: datetime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Refusing:
-        def test_connection(self) -> ports.ConnectionReport:
-            return ports.ConnectionReport(ok=False, message="The secret is wrong.")
-
-    monkeypatch.setattr("apps.brokers.services.connect", lambda _broker: Refusing())
-
-    services.test_connection(broker_id=broker.pk, now=now)
-
-    broker.refresh_from_db()
-    assert (broker.connection_ok, broker.connection_message) == (False, "The secret is wrong.")
-
-
-def test_a_market_that_is_not_running_is_said(broker: Broker, now: datetime) -> None:
-    Broker.objects.update(environment="replay")
-
-    services.test_connection(broker_id=broker.pk, now=now)
-
-    broker.refresh_from_db()
-    assert "runs with a simulated one" in broker.connection_message
-
-
-FORM = {
-    "name": "New",
-    "exchange": "binance",
-    "environment": "simulated",
-    "is_active": "on",
-    "automation": "strategies",
-    "balances-TOTAL_FORMS": 0,
-    "balances-INITIAL_FORMS": 0,
-}
-
-
-def save(client: Client, user: User, broker: Broker | None = None, **values: object) -> str:
-    client.force_login(user)
-    where = (
-        reverse("admin:brokers_broker_change", args=[broker.pk])
-        if broker
-        else reverse("admin:brokers_broker_add")
-    )
-    response = client.post(where, {**FORM, **values})
-    return "saved" if response.status_code == 302 else response.content.decode()
-
-
 def test_a_paper_broker_gets_its_own_keys(client: Client, alice: User) -> None:
     assert save(client, alice) == "saved"
 
     broker = Broker.objects.get(name="New")
     assert broker.api_secret == paper_secret(broker.api_key)
+
+
+def test_a_passphrase_is_asked_for_where_keys_have_one(client: Client, alice: User) -> None:
+    assert "Bitget needs the passphrase" in save(client, alice, **{**REAL, "exchange": "bitget"})
+
+
+def test_a_passphrase_reaches_the_exchange_that_has_them(
+    client: Client, alice: User, worker: FakeWorker
+) -> None:
+    typed = {**REAL, "exchange": "bitget", "passphrase": "opensesame"}
+
+    assert save(client, alice, **typed) == "saved"
+
+    assert worker.accounts[0].passphrase == Broker.objects.get().passphrase == "opensesame"
+
+
+def test_a_passphrase_that_no_key_has_is_not_kept(client: Client, alice: User) -> None:
+    assert save(client, alice, **REAL, passphrase="opensesame") == "saved"
+
+    assert Broker.objects.get().passphrase == ""
+
+
+@pytest.mark.parametrize(
+    ("exchange", "environment", "words"),
+    [
+        ("kraken", "testnet", "Kraken has no testnet"),
+        ("kraken", "simulated", "Paper accounts are there for Binance only"),
+    ],
+)
+def test_what_can_not_work_can_not_be_chosen(
+    client: Client, alice: User, exchange: str, environment: str, words: str
+) -> None:
+    page = save(client, alice, **{**REAL, "exchange": exchange, "environment": environment})
+
+    assert words in page
 
 
 def test_a_real_broker_needs_its_keys(client: Client, alice: User) -> None:
@@ -105,6 +85,33 @@ def test_an_empty_key_field_keeps_the_stored_key(client: Client, broker: Broker)
 
     changed = Broker.objects.get()
     assert (changed.name, changed.api_key) == ("Renamed", broker.api_key)
+
+
+def test_other_fields_are_saved_without_a_question(
+    client: Client, broker: Broker, worker: FakeWorker
+) -> None:
+    assert save(client, broker.owner, broker, initial_capital="2500.5") == "saved"
+
+    assert (Broker.objects.get().initial_capital, worker.messages) == (Decimal("2500.5"), [])
+
+
+def test_no_capital_is_below_zero(client: Client, broker: Broker) -> None:
+    assert "greater than or equal to 0" in save(client, broker.owner, broker, initial_capital="-1")
+
+
+@pytest.mark.parametrize(
+    ("is_ok", "words"), [(True, "works"), (False, "failed"), (None, "not tested")]
+)
+def test_the_list_says_how_the_connection_is(
+    client: Client, broker: Broker, is_ok: bool | None, words: str, now: datetime
+) -> None:
+    Broker.objects.update(connection_ok=is_ok, connection_checked_at=now)
+    client.force_login(broker.owner)
+
+    page = client.get(reverse("admin:brokers_broker_changelist")).content.decode()
+
+    assert f"</span>{words} " in page
+    assert "2026-01-01 12:00 UTC" in page
 
 
 def test_keys_never_come_back_in_a_page(client: Client, broker: Broker) -> None:

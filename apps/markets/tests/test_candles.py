@@ -1,22 +1,21 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 import pytest
 
 from apps.core.tasks import TaskName
 from apps.domain.environments import Environment, Exchange
-from apps.domain.markets import Market
 from apps.exchanges import ports
-from apps.markets.models import Candle, Series, Symbol
+from apps.markets.models import Candle, Series
 from apps.markets.selectors import find_default_symbol, get_window
 from apps.markets.services import (
     dispatch_candle,
     store_candles,
     store_live_candle,
-    store_symbols,
     sweep_candles,
 )
+from apps.markets.symbols import store_symbols
+from apps.markets.tests.fakes import market
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -108,31 +107,6 @@ def test_the_sweep_leaves_what_is_too_old_to_trade_on(
 
     assert sweep_candles(now=now + timedelta(minutes=1)) == 0
     assert sent == []
-
-
-def market(name: str) -> Market:
-    base, quote = name.split("/")
-    one = Decimal("0.01")
-    return Market(
-        symbol=name,
-        base=base,
-        quote=quote,
-        tick_size=one,
-        step_size=one,
-        min_quantity=one,
-        max_quantity=one,
-        min_notional=one,
-    )
-
-
-def test_a_symbol_that_is_no_longer_listed_stops_trading(db: None) -> None:
-    where = {"exchange": Exchange.BINANCE, "environment": Environment.SIMULATED}
-    store_symbols(**where, markets=[market("BTC/USDT"), market("LUNA/USDT")])
-
-    store_symbols(**where, markets=[market("BTC/USDT")])
-
-    trading = dict(Symbol.objects.values_list("name", "is_trading"))
-    assert trading == {"BTC/USDT": True, "LUNA/USDT": False}
 
 
 @pytest.mark.parametrize(

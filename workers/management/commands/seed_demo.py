@@ -17,7 +17,7 @@ from apps.domain.candles import Timeframe
 from apps.domain.environments import Environment, Exchange
 from apps.exchanges.errors import ExchangeError
 from apps.markets.selectors import find_default_symbol
-from apps.markets.services import refresh_symbols
+from apps.markets.symbols import sync_symbols
 from apps.strategies.models import Strategy, StrategyVersion
 from apps.strategies.sandbox import SandboxUnavailable, StrategyInfo
 from apps.strategies.services import add_sample, describe, read_sample
@@ -48,7 +48,7 @@ class Command(BaseCommand):
             return None  # the demo has been seen, and deleted
         if user and list_brokers(user).filter(environment=environment).exists():
             return None
-        refresh_symbols(exchange=Exchange.BINANCE, environment=environment)
+        sync_symbols(exchange=Exchange.BINANCE, environment=environment)
         info = describe(read_sample("ema_cross"))
         return self._create(user, environment, info)
 
