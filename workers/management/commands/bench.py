@@ -4,9 +4,9 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
-from workers.bench.live import measure
+from workers.bench import exchanges, live
 
 
 class Command(BaseCommand):
@@ -17,16 +17,34 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """One subcommand a measurement."""
         kinds = parser.add_subparsers(dest="kind", required=True)
-        live = kinds.add_parser("live", help="closed candle to order at the exchange's door")
-        live.add_argument("--orders", type=int, default=300, help="how many to measure (300)")
-        live.add_argument(
+        trading = kinds.add_parser("live", help="closed candle to order at the exchange's door")
+        trading.add_argument("--orders", type=int, default=300, help="how many to measure (300)")
+        trading.add_argument(
             "--rate", type=float, default=4.0, help="candles a second, an order on each (4)"
         )
+        clients = kinds.add_parser("exchanges", help="our exchange clients beside ccxt")
+        clients.add_argument("--rounds", type=int, default=30, help="turns of each side (30)")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Measure and print."""
+        if options["kind"] == "exchanges":
+            self._compare_clients(options["rounds"])
+        else:
+            self._time_orders(options)
+
+    def _compare_clients(self, rounds: int) -> None:
+        try:
+            comparisons = list(exchanges.measure(rounds=rounds, say=self.stdout.write))
+        except ModuleNotFoundError as error:
+            raise CommandError(
+                f"{error}: what is compared with is in requirements-dev.txt, which is not installed."
+            ) from None
+        for line in exchanges.describe(comparisons):
+            self.stdout.write(line)
+
+    def _time_orders(self, options: dict[str, Any]) -> None:
         call_command("migrate", verbosity=0, interactive=False)
-        latencies = measure(
+        latencies = live.measure(
             orders=options["orders"], candles_per_second=options["rate"], say=self.stdout.write
         )
         self.stdout.write("Closed candle sent -> order request received, one strategy, warm")
