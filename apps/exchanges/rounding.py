@@ -69,9 +69,13 @@ def _check_range(
 ) -> None:
     smallest, largest = max(lows), min(filter(None, highs), default=None)
     if value <= 0 or value < smallest:
-        raise _refused(rule, market, f"{decimal_text(value)} {unit} is less than {decimal_text(smallest)}")
+        raise _refused(
+            rule, market, f"{decimal_text(value)} {unit} is less than {decimal_text(smallest)}"
+        )
     if largest is not None and value > largest:
-        raise _refused(rule, market, f"{decimal_text(value)} {unit} is more than {decimal_text(largest)}")
+        raise _refused(
+            rule, market, f"{decimal_text(value)} {unit} is more than {decimal_text(largest)}"
+        )
 
 
 def _notional(request: OrderRequest, reference_price: Decimal | None) -> Decimal | None:

@@ -68,7 +68,7 @@ def has_user_namespaces() -> bool:
     return child.wait() == 0
 
 
-def spawn(  # noqa: PLR0913  one keyword for each thing a child gets
+def spawn(
     argv: Sequence[str],
     *,
     env: Mapping[str, str],
