@@ -4,9 +4,10 @@ import random
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
+from urllib.parse import quote
 
 import msgspec
 
@@ -26,6 +27,17 @@ FIRST_BACKOFF_SECONDS = 0.2
 _SIGNATURE = re.compile(r"(signature=)[^&\s\"']+", re.IGNORECASE)
 
 Parsed = TypeVar("Parsed")
+
+
+def encode_params(params: Mapping[str, str]) -> str:
+    """Parameters as a query or a form, percent-encoded, in their order."""
+    return "&".join([f"{_encoded(name)}={_encoded(value)}" for name, value in params.items()])
+
+
+def _encoded(text: str) -> str:
+    # Nearly all are letters, digits and decimal points, and that is told faster than quoted.
+    is_plain = text.isascii() and text.replace(".", "").isalnum()
+    return text if is_plain else quote(text, safe="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +124,7 @@ class HttpDoor:
         self._read_usage = read_usage
         self._exchange = exchange
         self._secrets = tuple(filter(None, secrets))
+        self._secret_bytes = [secret.encode() for secret in self._secrets]
         self._sleep = sleep
         self._chance = chance
 
@@ -147,10 +160,6 @@ class HttpDoor:
         """What `parse` makes of the answer to a request that is sent exactly once."""
         return self._send(make_request, parse, charges, priority, deadline, is_write=True)
 
-    def redact(self, raw: Mapping[str, object]) -> dict[str, object]:
-        """A payload with every secret in its strings blotted out."""
-        return {key: _redact(value, self._secrets) for key, value in raw.items()}
-
     def _send(
         self,
         make_request: Callable[[], HttpRequest],
@@ -169,7 +178,7 @@ class HttpDoor:
         if error is not None:
             raise self._redacted(error)
         try:
-            return parse(answer.body)
+            return self._kept_safely(parse(answer.body), answer.body)
         except msgspec.DecodeError as e:
             message = (
                 f"{request.method} {request.path} at {self._exchange} got an answer that can't be"
@@ -203,29 +212,55 @@ class HttpDoor:
         )
         return answer, error
 
+    def _kept_safely(self, parsed: Parsed, body: bytes) -> Parsed:
+        """What was parsed, without our secrets in the answers it keeps, should the exchange echo them.
+
+        The body itself stays as it is: a passphrase may be a word that means something in it.
+        """
+        if not any(secret in body for secret in self._secret_bytes):
+            return parsed
+        return cast(Parsed, self._blotted(parsed))
+
+    def _blotted(self, value: object) -> object:
+        if is_dataclass(value) and not isinstance(value, type):
+            told = {field.name: getattr(value, field.name) for field in fields(value)}
+            return replace(value, **self._blotted_fields(told))
+        if isinstance(value, tuple) and hasattr(value, "_asdict"):
+            return type(value)(**self._blotted_fields(value._asdict()))
+        if isinstance(value, list | tuple):
+            return type(value)(map(self._blotted, value))
+        if isinstance(value, dict):
+            return {key: self._blotted(item) for key, item in value.items()}
+        return value
+
+    def _blotted_fields(self, told: Mapping[str, object]) -> dict[str, object]:
+        return {
+            name: self._redact(item) if name == "raw" else self._blotted(item)
+            for name, item in told.items()
+        }
+
     def _redacted(self, error: ExchangeError) -> ExchangeError:
-        error.message = _redact_text(error.message, self._secrets)
+        """The same for what an error tells, signatures of requests included."""
+        error.message = self._redact_text(error.message)
         error.args = (error.message,)
-        error.raw = self.redact(error.raw)
+        error.raw = {key: self._redact(value) for key, value in error.raw.items()}
         return error
+
+    def _redact(self, value: object) -> object:
+        if isinstance(value, str):
+            return self._redact_text(value)
+        if isinstance(value, dict):
+            return {key: self._redact(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._redact(item) for item in value]
+        return value
+
+    def _redact_text(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return _SIGNATURE.sub(r"\1***", text)
 
 
 def _excerpt(body: bytes) -> str:
     text = body[:200].decode(errors="replace")
     return text if len(body) <= len(text) else f"{text}..."
-
-
-def _redact_text(text: str, secrets: tuple[str, ...]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return _SIGNATURE.sub(r"\1***", text) if "=" in text else text
-
-
-def _redact(value: object, secrets: tuple[str, ...]) -> object:
-    if isinstance(value, str):
-        return _redact_text(value, secrets)
-    if isinstance(value, dict):
-        return {key: _redact(item, secrets) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_redact(item, secrets) for item in value]
-    return value

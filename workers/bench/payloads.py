@@ -182,7 +182,9 @@ def bitget() -> Mapping[str, bytes]:
             "/api/v2/spot/public/symbols": [
                 {"symbol": f"{n}USDT", "baseCoin": n, **symbol} for n in names
             ],
+            # What ccxt asks for besides.
             "/api/v2/spot/public/coins": [],
+            "/api/v2/margin/currencies": [],
             "/api/v2/spot/market/tickers": [{"symbol": f"{n}USDT", **ticker} for n in names],
             "/api/v2/spot/market/candles": [
                 [

@@ -14,15 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from apps.exchanges.errors import InvalidCredentials
+from apps.exchanges.http import encode_params
 
 KEY_HEADER = "X-MBX-APIKEY"
 # Line breaks do not survive every form field, and the bytes inside are what counts.
 _PRIVATE_KEY = re.compile(r"-----BEGIN (?:RSA )?PRIVATE KEY-----(.+)-----END", re.DOTALL)
-
-
-def encode(params: Mapping[str, str]) -> str:
-    """Parameters as a query string in their order; values are percent-encoded, names are plain."""
-    return "&".join([f"{name}={quote(value, safe='')}" for name, value in params.items()])
 
 
 def signature(payload: str, secret: str) -> str:
@@ -38,7 +34,7 @@ def signature(payload: str, secret: str) -> str:
 
 def sign(params: Mapping[str, str], secret: str) -> str:
     """The encoded parameters with their signature as the last one."""
-    payload = encode(params)
+    payload = encode_params(params)
     return f"{payload}&signature={quote(signature(payload, secret), safe='')}"
 
 

@@ -16,7 +16,6 @@ from apps.exchanges.binance import constants
 from apps.exchanges.binance.constants import CAPABILITIES, EXCHANGE, MAX_ROWS
 from apps.exchanges.binance.order_form import list_params, order_params, wire_symbol
 from apps.exchanges.binance.orders import (
-    OrderListWire,
     parse_amended,
     parse_fills,
     parse_order,
@@ -160,7 +159,7 @@ class BinanceClient:
         CAPABILITIES.check_order(request)
         return self._session.write(
             constants.PLACE,
-            partial(self._parse_order, symbol=request.symbol),
+            partial(_parse_order, symbol=request.symbol),
             order_params(request),
             priority=_priority(request),
             deadline=deadline,
@@ -171,7 +170,7 @@ class BinanceClient:
         CAPABILITIES.check_order_list(request)
         return self._session.write(
             constants.ORDER_LISTS[request.kind],
-            partial(self._parse_order_list, request=request),
+            partial(_parse_order_list, request=request),
             list_params(request),
             priority=_priority(request.orders[0]),
             deadline=deadline,
@@ -179,7 +178,7 @@ class BinanceClient:
 
     def cancel_order(self, ref: OrderRef) -> OrderReport:
         """The order after its cancel; OutcomeUnknown also when no such order is open any more."""
-        parse = partial(self._parse_order, symbol=ref.symbol, is_cancel=True)
+        parse = partial(_parse_order, symbol=ref.symbol, is_cancel=True)
         try:
             return self._session.write(
                 constants.CANCEL, parse, _name(ref), priority=Priority.PROTECT
@@ -197,9 +196,7 @@ class BinanceClient:
         """Cancel every resting order of a symbol; nothing to cancel is no error."""
         params = {"symbol": wire_symbol(symbol)}
         try:
-            self._session.write(
-                constants.CANCEL_ALL, _parse_rows, params, priority=Priority.PROTECT
-            )
+            self._session.write(constants.CANCEL_ALL, _ignore, params, priority=Priority.PROTECT)
         except OrderNotFound:
             return
 
@@ -216,7 +213,7 @@ class BinanceClient:
             kept = {"newClientOrderId": current.client_order_id or target.client_order_id}
             order = self._session.write(
                 constants.AMEND,
-                partial(self._parse_amended, symbol=target.symbol),
+                partial(_parse_amended, symbol=target.symbol),
                 {**_name(current.ref), **kept, "newQty": decimal_text(shrunk)},
                 priority=_priority(target),
                 deadline=deadline,
@@ -230,7 +227,7 @@ class BinanceClient:
         }
         order = self._session.write(
             constants.CANCEL_REPLACE,
-            partial(self._parse_replacement, symbol=target.symbol),
+            partial(_parse_replacement, symbol=target.symbol),
             {**order_params(target), **old, "cancelReplaceMode": "STOP_ON_FAILURE"},
             priority=_priority(target),
             deadline=deadline,
@@ -239,7 +236,7 @@ class BinanceClient:
 
     def fetch_order(self, ref: OrderRef) -> OrderReport:
         """The order as it stands, without its fills."""
-        parse = partial(self._parse_order, symbol=ref.symbol)
+        parse = partial(_parse_order, symbol=ref.symbol)
         return self._session.signed_read(
             constants.ORDER, parse, _name(ref), priority=Priority.PROTECT
         )
@@ -248,9 +245,9 @@ class BinanceClient:
         """Open orders of one symbol, or of all, whoever placed them."""
         if symbol is not None:
             params = {"symbol": wire_symbol(symbol)}
-            parse = partial(self._parse_orders, symbol=symbol)
+            parse = partial(_parse_orders, symbol=symbol)
             return self._session.signed_read(constants.OPEN_ORDERS, parse, params)
-        reports = self._session.signed_read(constants.OPEN_ORDERS_ALL, self._parse_orders)
+        reports = self._session.signed_read(constants.OPEN_ORDERS_ALL, _parse_orders)
         self._learn_symbols(report.symbol for report in reports)
         return [self.with_canonical_symbol(report) for report in reports]
 
@@ -263,7 +260,7 @@ class BinanceClient:
         }
         orders: list[OrderReport] = []
         while True:
-            parse = partial(self._parse_orders, symbol=symbol)
+            parse = partial(_parse_orders, symbol=symbol)
             page = self._session.signed_read(constants.ALL_ORDERS, parse, params)
             orders += page
             if len(page) < MAX_ROWS:
@@ -352,36 +349,44 @@ class BinanceClient:
             self._read_markets({})
         return parse_tickers(body, self._symbols)
 
-    def _report(
-        self, raw: dict[str, object], symbol: str | None = None, *, is_cancel: bool = False
-    ) -> OrderReport:
-        report = parse_order(raw, symbol, is_cancel=is_cancel)
-        return replace(report, raw=self._session.http.redact(raw))
 
-    def _parse_order(self, body: bytes, symbol: str, *, is_cancel: bool = False) -> OrderReport:
-        raw = msgspec.json.decode(body, type=dict[str, object])
-        return self._report(raw, symbol, is_cancel=is_cancel)
-
-    def _parse_orders(self, body: bytes, symbol: str | None = None) -> list[OrderReport]:
-        return [self._report(row, symbol) for row in _parse_rows(body)]
-
-    def _parse_amended(self, body: bytes, symbol: str) -> OrderReport:
-        return self._report(parse_amended(body), symbol)
-
-    def _parse_replacement(self, body: bytes, symbol: str) -> OrderReport:
-        return self._report(parse_replacement(body), symbol)
-
-    def _parse_order_list(self, body: bytes, request: OrderListRequest) -> OrderListReport:
-        wire = parse_order_list(body)
-        reports = {
-            report.client_order_id: report
-            for report in (self._report(raw, request.symbol) for raw in wire.order_reports)
-        }
-        return _to_list_report(wire, request, reports, self._session.http.redact)
+def _parse_order(body: bytes, symbol: str, *, is_cancel: bool = False) -> OrderReport:
+    raw = msgspec.json.decode(body, type=dict[str, object])
+    return parse_order(raw, symbol, is_cancel=is_cancel)
 
 
-def _parse_rows(body: bytes) -> list[dict[str, object]]:
-    return msgspec.json.decode(body, type=list[dict[str, object]])
+def _ignore(body: bytes) -> None:
+    """What was cancelled is looked up."""
+    msgspec.json.decode(body, type=list[object])
+
+
+def _parse_orders(body: bytes, symbol: str | None = None) -> list[OrderReport]:
+    rows = msgspec.json.decode(body, type=list[dict[str, object]])
+    return [parse_order(row, symbol) for row in rows]
+
+
+def _parse_amended(body: bytes, symbol: str) -> OrderReport:
+    return parse_order(parse_amended(body), symbol)
+
+
+def _parse_replacement(body: bytes, symbol: str) -> OrderReport:
+    return parse_order(parse_replacement(body), symbol)
+
+
+def _parse_order_list(body: bytes, request: OrderListRequest) -> OrderListReport:
+    """In the sequence of the request; raises msgspec.ValidationError where an order is missing."""
+    wire = parse_order_list(body)
+    told = [parse_order(raw, request.symbol) for raw in wire.order_reports]
+    by_name = {report.client_order_id: report for report in told}
+    missing = [o.client_order_id for o in request.orders if o.client_order_id not in by_name]
+    if missing:
+        raise msgspec.ValidationError(f"the list does not tell of order {missing[0]}")
+    return OrderListReport(
+        exchange_list_id=str(wire.order_list_id),
+        client_list_id=wire.list_client_order_id,
+        orders=tuple(by_name[order.client_order_id] for order in request.orders),
+        raw=msgspec.to_builtins(wire),
+    )
 
 
 def _turn_page(params: dict[str, str], name: str, last_id: int) -> None:
@@ -389,23 +394,6 @@ def _turn_page(params: dict[str, str], name: str, last_id: int) -> None:
     if last_id < int(params.get(name, "0")):
         raise ExchangeError(f"Binance told rows before the {name} it was asked from.")
     params[name] = str(last_id + 1)
-
-
-def _to_list_report(
-    wire: OrderListWire,
-    request: OrderListRequest,
-    reports: Mapping[str | None, OrderReport],
-    redact: Callable[[Mapping[str, object]], dict[str, object]],
-) -> OrderListReport:
-    missing = [o.client_order_id for o in request.orders if o.client_order_id not in reports]
-    if missing:
-        raise msgspec.ValidationError(f"the list does not tell of order {missing[0]}")
-    return OrderListReport(
-        exchange_list_id=str(wire.order_list_id),
-        client_list_id=wire.list_client_order_id,
-        orders=tuple(reports[order.client_order_id] for order in request.orders),
-        raw=redact(msgspec.to_builtins(wire)),
-    )
 
 
 def _name(ref: OrderRef) -> dict[str, str]:

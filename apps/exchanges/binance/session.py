@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TypeVar
 
-from apps.exchanges.binance.auth import KEY_HEADER, encode, sign
+from apps.exchanges.binance.auth import KEY_HEADER, sign
 from apps.exchanges.binance.constants import EXCHANGE, MAX_RECV_WINDOW_MS, TIME, Endpoint
 from apps.exchanges.binance.errors import read_error, read_usage
 from apps.exchanges.binance.parse import parse_server_time
 from apps.exchanges.errors import ClockSkew, ExchangeUnavailable, InvalidCredentials
-from apps.exchanges.http import HttpDoor, HttpRequest, Transport
+from apps.exchanges.http import HttpDoor, HttpRequest, Transport, encode_params
 from apps.exchanges.limits import LimitStore, Priority, Throttle, venue_name
 from apps.exchanges.ports import Credentials
 
@@ -58,7 +58,9 @@ class Session:
         params: Mapping[str, str] = _NO_PARAMS,
     ) -> Parsed:
         """Ask what anybody may see."""
-        request = HttpRequest(method=endpoint.method, path=endpoint.path, query=encode(params))
+        request = HttpRequest(
+            method=endpoint.method, path=endpoint.path, query=encode_params(params)
+        )
         return self.http.read(lambda: request, parse, charges=endpoint.charges)
 
     def signed_read(

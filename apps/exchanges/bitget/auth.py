@@ -4,10 +4,10 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
-from urllib.parse import quote
 
 from apps.exchanges.bitget.constants import EXCHANGE
 from apps.exchanges.errors import InvalidCredentials
+from apps.exchanges.http import encode_params
 from apps.exchanges.ports import Credentials
 
 _LOGIN = ("GET", "/user/verify")
@@ -15,7 +15,7 @@ _LOGIN = ("GET", "/user/verify")
 
 def encode(params: Mapping[str, str]) -> str:
     """Parameters as a query string, sorted by name; values are percent-encoded."""
-    return "&".join([f"{name}={quote(params[name], safe='')}" for name in sorted(params)])
+    return encode_params({name: params[name] for name in sorted(params)})
 
 
 def signed_target(path: str, params: Mapping[str, str]) -> str:

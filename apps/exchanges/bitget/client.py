@@ -351,7 +351,7 @@ class BitgetClient:
             raise OutcomeUnknown(
                 f"{doubt} Its words: {replaced.refusal}.",
                 exchange=EXCHANGE,
-                raw=self._session.http.redact(replaced.raw),
+                raw=replaced.raw,
             )
         order = self._acknowledged(target, replaced)
         return EditReport(method=EditMethod.REPLACED, order=order)
@@ -361,7 +361,7 @@ class BitgetClient:
             request,
             exchange_order_id=placed.exchange_order_id,
             at=placed.at,
-            raw=self._session.http.redact(placed.raw),
+            raw=placed.raw,
         )
 
 

@@ -124,10 +124,7 @@ class OrderReader:
         priority: Priority = Priority.READ,
     ) -> Iterator[OrderReport]:
         read = partial(self._session.read, endpoint, parse, priority=priority)
-        return map(self._redacted, read_pages(read, params))
-
-    def _redacted(self, report: OrderReport) -> OrderReport:
-        return replace(report, raw=self._session.http.redact(report.raw))
+        return read_pages(read, params)
 
     def _find_ordinary(self, ref: OrderRef) -> OrderReport | None:
         names = {"clientOid": ref.client_order_id, "orderId": ref.exchange_order_id}
@@ -142,7 +139,7 @@ class OrderReader:
             except OrderNotFound:
                 continue
             if page.rows:
-                return self._redacted(page.rows[0])
+                return page.rows[0]
         return None
 
     def _find_plan(self, ref: OrderRef) -> OrderReport | None:

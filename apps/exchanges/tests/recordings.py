@@ -58,7 +58,7 @@ class Recording:
         return self.make(
             self.credentials if credentials is OWN else credentials,
             base_url="http://recorded",
-            limits=limits or MemoryLimitStore(),
+            limits=limits or MemoryLimitStore(NOW.timestamp),
             transport=transport,
             now=NOW.timestamp,
         )

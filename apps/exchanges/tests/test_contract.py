@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -33,6 +34,7 @@ from apps.exchanges.ports import (
     ExchangeClient,
     OrderListRequest,
     OrderRef,
+    OrderReport,
     OrderRequest,
 )
 from apps.exchanges.tests.recordings import (
@@ -389,6 +391,22 @@ def test_no_secret_is_in_an_error(
             client.place_order(limit_order(recorded), deadline=DEADLINE)
         told = f"{caught.value} {caught.value.args} {json.dumps(dict(caught.value.raw))}"
         assert not any(secret in told for secret in secrets)
+
+
+def test_secret_that_is_a_word_of_the_answer_changes_nothing_but_what_is_kept(
+    recorded: Recording, transport: RecordedTransport
+) -> None:
+    plain = reads(recorded, recorded.client(transport))["fetch_order"]()
+    assert isinstance(plain, OrderReport)
+    word = plain.exchange_status
+    keys = replace(recorded.credentials, passphrase=word)
+
+    report = reads(recorded, recorded.client(transport, credentials=keys))["fetch_order"]()
+
+    assert isinstance(report, OrderReport)
+    assert replace(report, raw={}) == replace(plain, raw={})
+    assert word in json.dumps(dict(plain.raw))
+    assert "***" in json.dumps(dict(report.raw))
 
 
 def test_two_keys_at_once_never_mix(recorded: Recording, transport: RecordedTransport) -> None:

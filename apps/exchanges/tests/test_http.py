@@ -18,6 +18,7 @@ from apps.exchanges.http import (
     HttpDoor,
     HttpRequest,
     NotSent,
+    encode_params,
 )
 from apps.exchanges.limits import MemoryLimitStore, Throttle
 from apps.exchanges.tests import stubs
@@ -193,3 +194,15 @@ def test_unreadable_answer_is_quoted_without_secrets() -> None:
 
     with pytest.raises(OutcomeUnknown, match=r"<html>\*\*\*</html>"):
         door(transport).write(lambda: REQUEST, msgspec.json.decode)
+
+
+def test_parameters_are_percent_encoded() -> None:
+    wide = "".join(chr(0xFF10 + digit) for digit in (1, 2))
+
+    encoded = encode_params(
+        {"symbol": wide, "names": '["A B"]', "price": "0.10", "close[type]": ""}
+    )
+
+    assert encoded == (
+        "symbol=%EF%BC%91%EF%BC%92&names=%5B%22A%20B%22%5D&price=0.10&close%5Btype%5D="
+    )

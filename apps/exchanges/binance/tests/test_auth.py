@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from apps.exchanges.binance.auth import encode, sign, sign_message, signature
+from apps.exchanges.binance.auth import sign, sign_message, signature
 from apps.exchanges.errors import InvalidCredentials
 
 
@@ -83,9 +83,3 @@ def test_parameters_are_percent_encoded_before_signing() -> None:
 
     payload = "symbols=%5B%22A%20B%22%5D&timestamp=1"
     assert query == f"{payload}&signature={signature(payload, 'secret')}"
-
-
-def test_wide_characters_are_encoded_as_in_the_published_example() -> None:
-    wide = "".join(chr(0xFF10 + digit) for digit in (1, 2))
-
-    assert encode({"symbol": wide}) == "symbol=%EF%BC%91%EF%BC%92"

@@ -1,5 +1,6 @@
 """Calls of the client against scripted answers."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +20,7 @@ from apps.exchanges.errors import (
     ExchangeUnavailable,
     InvalidCredentials,
     OutcomeUnknown,
+    RateLimited,
 )
 from apps.exchanges.http import ConnectionCut, NotSent
 from apps.exchanges.limits import MemoryLimitStore
@@ -44,7 +46,7 @@ def client(transport: StubTransport, credentials: Credentials | None = KEYS) -> 
     return BinanceClient(
         credentials,
         base_url="http://stub",
-        limits=MemoryLimitStore(),
+        limits=MemoryLimitStore(NOW.timestamp),
         transport=transport,
         now=NOW.timestamp,
     )
@@ -412,3 +414,37 @@ def test_connection_says_that_the_host_is_out_of_reach(monkeypatch: pytest.Monke
 
     assert not report.ok
     assert "no connection to http://stub. Check network and address." in report.message
+
+
+def test_weight_that_the_exchange_has_counted_holds_back_the_next_read() -> None:
+    told = answer({"serverTime": NOW_MS}, 200, **{"x-mbx-used-weight-1m": "3600"})
+    transport = StubTransport(told)
+    asking = client(transport)
+
+    asking.get_server_time()
+    with pytest.raises(RateLimited, match="weight") as caught:
+        asking.get_server_time()
+
+    assert len(transport.requests) == 1
+    assert caught.value.retry_after is not None
+
+
+def test_reads_leave_weight_for_cancels(shared: Path) -> None:
+    told = answer({"serverTime": NOW_MS}, 200, **{"x-mbx-used-weight-1m": "5990"})
+    cancelled = answer(payload_of(shared, "orders/docs_Cancel_order_TRADE__1"))
+    asking = client(StubTransport(told, cancelled))
+
+    asking.get_server_time()
+
+    assert asking.cancel_order(OrderRef(symbol="LTC/BTC", client_order_id="a")) is not None
+
+
+def test_entries_stop_before_the_limit_of_orders_and_exits_go_on(order: dict[str, Any]) -> None:
+    told = answer(order, 200, **{"x-mbx-order-count-10s": "90"})
+    asking = client(StubTransport(told, answer(order)))
+    asking.place_order(MARKET_BUY, deadline=DEADLINE)
+
+    with pytest.raises(RateLimited, match="orders in 10 s"):
+        asking.place_order(MARKET_BUY, deadline=NOW + timedelta(milliseconds=1))
+
+    assert asking.place_order(replace(MARKET_BUY, is_exit=True), deadline=DEADLINE)

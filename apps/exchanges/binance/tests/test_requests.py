@@ -134,7 +134,7 @@ def sent_by(call: Call, transport: StubTransport) -> dict[str, Any]:
     client = BinanceClient(
         Credentials(api_key="key", api_secret=SECRET),
         base_url="http://stub",
-        limits=MemoryLimitStore(),
+        limits=MemoryLimitStore(NOW.timestamp),
         transport=transport,
         now=NOW.timestamp,
     )
@@ -310,7 +310,7 @@ def client(transport: StubTransport) -> BinanceClient:
     return BinanceClient(
         Credentials(api_key="key", api_secret=SECRET),
         base_url="http://stub",
-        limits=MemoryLimitStore(),
+        limits=MemoryLimitStore(NOW.timestamp),
         transport=transport,
         now=NOW.timestamp,
     )

@@ -98,7 +98,7 @@ def test_demo_is_asked_for_by_a_header_but_for_the_time() -> None:
 
 
 def test_demo_is_on_the_same_host() -> None:
-    assert BitgetClient(testnet=True).venue == "bitget@https://api.bitget.com"
+    assert BitgetClient(testnet=True).venue == "bitget@https://api.bitget.com (demo)"
 
 
 def test_deadline_travels_with_the_order() -> None:
