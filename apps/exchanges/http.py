@@ -26,6 +26,9 @@ READ_TOTAL_SECONDS = 20.0
 FIRST_BACKOFF_SECONDS = 0.2
 _SIGNATURE = re.compile(r"(signature=)[^&\s\"']+", re.IGNORECASE)
 
+#: What a reader of JSON raises; the second for answers that are nested without end.
+_UNREADABLE = (msgspec.DecodeError, RecursionError)
+
 Parsed = TypeVar("Parsed")
 
 
@@ -174,17 +177,12 @@ class HttpDoor:
         with self.throttle.turn(priority, deadline):
             request = make_request()
             answer, error = self._carry(request, is_write=is_write)
-        doubt = OutcomeUnknown if is_write else ExchangeUnavailable
         if error is not None:
             raise self._redacted(error)
         try:
             return self._kept_safely(parse(answer.body), answer.body)
-        except msgspec.DecodeError as e:
-            message = (
-                f"{request.method} {request.path} at {self._exchange} got an answer that can't be"
-                f" read ({e}): {_excerpt(answer.body)}. {doubt.advice}"
-            )
-            raise self._redacted(doubt(message, exchange=self._exchange)) from e
+        except _UNREADABLE as e:
+            raise self._unreadable(request, answer, e, is_write=is_write) from e
 
     def _carry(
         self, request: HttpRequest, *, is_write: bool
@@ -202,7 +200,10 @@ class HttpDoor:
         except ConnectionCut as e:
             self.throttle.record(seconds=time.monotonic() - started, is_ok=False)
             raise doubt(f"{what}: {e}. {doubt.advice}", exchange=self._exchange) from e
-        error = self._read_error(request, answer, is_write=is_write)
+        try:
+            error = self._read_error(request, answer, is_write=is_write)
+        except _UNREADABLE as e:
+            error = self._unreadable(request, answer, e, is_write=is_write)
         self.throttle.record(
             seconds=time.monotonic() - started,
             # A refusal is an answer too: the exchange works.
@@ -211,6 +212,16 @@ class HttpDoor:
             stop_seconds=(error.retry_after or 0.0) if isinstance(error, RateLimited) else 0.0,
         )
         return answer, error
+
+    def _unreadable(
+        self, request: HttpRequest, answer: HttpAnswer, why: Exception, *, is_write: bool
+    ) -> ExchangeError:
+        doubt = OutcomeUnknown if is_write else ExchangeUnavailable
+        message = (
+            f"{request.method} {request.path} at {self._exchange} got an answer that can't be"
+            f" read ({why}): {_excerpt(answer.body)}. {doubt.advice}"
+        )
+        return self._redacted(doubt(message, exchange=self._exchange))
 
     def _kept_safely(self, parsed: Parsed, body: bytes) -> Parsed:
         """What was parsed, without our secrets in the answers it keeps, should the exchange echo them.

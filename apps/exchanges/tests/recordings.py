@@ -267,3 +267,85 @@ RECORDINGS: Mapping[Exchange, Callable[[], Recording]] = {
     Exchange.BITGET: _bitget,
     Exchange.KRAKEN: _kraken,
 }
+
+
+def template() -> Recording:
+    """The template in docs/exchange_template: made-up answers of an exchange that is no member."""
+    from docs.exchange_template.client import ExampleClient  # noqa: PLC0415  as the others
+    from docs.exchange_template.constants import EXCHANGE  # noqa: PLC0415
+
+    def refusal(code: str, status: int = 400) -> HttpAnswer:
+        return answer({"error": code, "message": "No."}, status)
+
+    now_ms = int(NOW.timestamp() * 1000)
+    order = {
+        "id": "28",
+        "name": CLIENT_ORDER_ID,
+        "symbol": "BTC-USDT",
+        "side": "sell",
+        "type": "limit",
+        "quantity": "0.001",
+        "price": "64000.5",
+        "filled": "0.0004",
+        "filled_quote": "25.6002",
+        "status": "partly_filled",
+        "created_at": now_ms,
+        "updated_at": now_ms,
+    }
+    fill = {
+        "id": "7",
+        "order": "28",
+        "symbol": "BTC-USDT",
+        "side": "sell",
+        "quantity": "0.0004",
+        "price": "64000.5",
+        "fee": "0.0256002",
+        "fee_asset": "USDT",
+        "is_maker": True,
+        "at": now_ms,
+    }
+    market = {
+        "base": "BTC",
+        "quote": "USDT",
+        "tick": "0.01",
+        "step": "0.00001",
+        "min_quantity": "0.00001",
+        "min_notional": "5",
+        "status": "open",
+    }
+    account = {
+        "balances": [{"asset": "BTC", "free": "1.5", "locked": "0.001"}],
+        "maker": "0.001",
+        "taker": "0.002",
+        "rights": ["read", "trade"],
+    }
+    ticker = {"symbol": "BTC-USDT", "last": "64000", "bid": "63999", "ask": None, "at": now_ms}
+    candles = [
+        [now_ms - 60_000, 64000, 64010.5, 63990, 64005, 12.5],
+        [now_ms, 64005, 64006, 64004.5, 64005, 0.25],
+    ]
+    answers: dict[str, object] = {
+        "GET /time": {"now": now_ms},
+        "GET /markets": [market],
+        "GET /tickers": [ticker],
+        "GET /candles": candles,
+        "GET /account": account,
+        "POST /order": order,
+        "GET /order": order,
+        "DELETE /order": order | {"status": "cancelled"},
+        "DELETE /orders": [order | {"status": "cancelled"}],
+        "GET /orders": [order],
+        "GET /fills": [fill],
+    }
+    return Recording(
+        exchange=EXCHANGE,
+        make=ExampleClient,
+        symbol="BTC/USDT",
+        place_path="POST /order",
+        cancel_path="DELETE /order",
+        answers={path: (lambda _read, told=told: told) for path, told in answers.items()},
+        unlisted_error=refusal("never_heard_of"),
+        duplicate_id=refusal("name_taken"),
+        not_found_on_cancel=refusal("order_not_found", 404),
+        limited=refusal("too_many_requests", 429),
+    )

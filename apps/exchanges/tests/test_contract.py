@@ -16,6 +16,7 @@ import pytest
 from apps.domain.candles import Timeframe
 from apps.domain.environments import Exchange
 from apps.domain.orders import OrderListKind, OrderSide, OrderStatus, OrderType, TimeInForce
+from apps.exchanges.capabilities import Capabilities
 from apps.exchanges.clients import capabilities_of
 from apps.exchanges.errors import (
     DuplicateClientOrderId,
@@ -44,15 +45,20 @@ from apps.exchanges.tests.recordings import (
     RecordedTransport,
     Recording,
     answer,
+    template,
 )
 
 DEADLINE = NOW + timedelta(seconds=5)
 
 
-@pytest.fixture(params=RECORDINGS, ids=str)
+#: The template that new exchanges begin as keeps the contract too.
+CANDIDATES = {**RECORDINGS, "template": template}
+
+
+@pytest.fixture(params=CANDIDATES, ids=str)
 def recorded(request: pytest.FixtureRequest) -> Recording:
     """One exchange after the other."""
-    return RECORDINGS[request.param]()
+    return CANDIDATES[request.param]()
 
 
 @pytest.fixture
@@ -237,6 +243,17 @@ def test_write_that_the_exchange_choked_on_is_unknown(
         call()
 
     assert transport.sent(path) == 1
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_answer_that_is_nested_without_end_is_unknown(
+    transport: RecordedTransport, write: tuple[str, Callable[[], object]], status: int
+) -> None:
+    path, call = write
+    transport.instead[path] = HttpAnswer(status=status, body=b'{"data":' * 100_000)
+
+    with pytest.raises(OutcomeUnknown):
+        call()
 
 
 @pytest.mark.parametrize(
@@ -463,9 +480,8 @@ def test_exchange_that_says_stop_is_not_asked_again(
 # What an exchange lacks is refused before any call
 
 
-def unsupported_orders(recorded: Recording) -> Iterator[OrderRequest]:
+def unsupported_orders(recorded: Recording, able: Capabilities) -> Iterator[OrderRequest]:
     """Orders of every kind that the exchange does not declare."""
-    able = capabilities_of(recorded.exchange)
     for order_type in set(OrderType) - able.order_types:
         yield limit_order(
             recorded,
@@ -492,10 +508,17 @@ def unsupported_orders(recorded: Recording) -> Iterator[OrderRequest]:
         yield limit_order(recorded, stop_loss=exits[0])
 
 
+@pytest.mark.parametrize("exchange", Exchange)
+def test_client_can_what_its_exchange_declares(exchange: Exchange) -> None:
+    client = RECORDINGS[exchange]().client(RecordedTransport({}))
+
+    assert client.capabilities is capabilities_of(exchange)
+
+
 def test_what_the_exchange_lacks_is_refused_unsent(
     recorded: Recording, transport: RecordedTransport, client: ExchangeClient
 ) -> None:
-    for request in unsupported_orders(recorded):
+    for request in unsupported_orders(recorded, client.capabilities):
         with pytest.raises(Unsupported, match=r"(?i)nothing was sent"):
             client.place_order(request, deadline=DEADLINE)
     for kind in set(OrderListKind) - client.capabilities.order_lists:
