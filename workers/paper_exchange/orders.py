@@ -1,20 +1,13 @@
-"""The paper exchange's own records: accounts, orders and fills."""
+"""The paper exchange's own records: accounts, orders, order lists and fills."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from apps.domain.orders import OrderSide, OrderStatus, OrderType
+from apps.domain.orders import OrderListKind, OrderSide, OrderStatus, OrderType, TimeInForce
 
 ZERO = Decimal(0)
-
-
-class TimeInForce(StrEnum):
-    """How long an order stands."""
-
-    GTC = "gtc"
-    IOC = "ioc"
-    FOK = "fok"
 
 
 class RejectionReason(StrEnum):
@@ -23,6 +16,9 @@ class RejectionReason(StrEnum):
     INSUFFICIENT_BALANCE = "insufficient_balance"
     DUPLICATE_CLIENT_ORDER_ID = "duplicate_client_order_id"
     MARKET_CLOSED = "market_closed"
+    WOULD_TAKE = "would_take"
+    WOULD_TRIGGER = "would_trigger"
+    TOO_SMALL = "too_small"
 
 
 class OrderRejected(Exception):
@@ -33,23 +29,78 @@ class OrderRejected(Exception):
         self.reason = reason
 
 
+class Phase(StrEnum):
+    """Where an order waits: for the order that sets it up, for its trigger, on the book, or no more."""
+
+    PENDING = "pending"
+    WAITING = "waiting"
+    BOOK = "book"
+    DONE = "done"
+
+
+class EndReason(StrEnum):
+    """Why an order ended before it was filled."""
+
+    USER = "user"
+    NO_LIQUIDITY = "no_liquidity"
+    IMMEDIATE_ONLY = "immediate_only"
+    WHOLE_ONLY = "whole_only"
+    POST_ONLY = "post_only"
+    OTHER_LEG = "other_leg"
+    ENTRY_ENDED = "entry_ended"
+    SELF_TRADE = "self_trade"
+    NO_FUNDS = "no_funds"
+    EXCHANGE = "exchange"
+
+
+class SelfTrade(StrEnum):
+    """Which order ends when two of one account would meet."""
+
+    ALLOW = "allow"
+    END_TAKER = "end_taker"
+    END_MAKER = "end_maker"
+    END_BOTH = "end_both"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitTemplate:
+    """An order that the exchange places itself once another one is filled, for what it received."""
+
+    order_type: OrderType
+    trigger_price: Decimal
+    price: Decimal = ZERO
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOrder:
-    """What a client asks for: `quantity` of base, or for a market order the `quote_amount`."""
+    """What a client asks for: `quantity` of base, or for a market order the `quote_amount`.
+
+    `labels` are a dialect's own notes, kept with the order and never looked at here.
+    """
 
     client_order_id: str
     symbol: str
     side: OrderSide
     order_type: OrderType
-    time_in_force: TimeInForce
-    quantity: Decimal
+    time_in_force: TimeInForce = TimeInForce.GTC
+    quantity: Decimal = ZERO
     price: Decimal = ZERO
     quote_amount: Decimal = ZERO
+    trigger_price: Decimal = ZERO
+    trailing_share: Decimal = ZERO
+    self_trade: SelfTrade = SelfTrade.ALLOW
+    exits: tuple[ExitTemplate, ...] = ()
+    fee_in: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
 class Order:
-    """An accepted order; amounts in base or quote, times in milliseconds of market time."""
+    """An accepted order; amounts in base or quote, times in milliseconds of market time.
+
+    `locked` is what it holds back of the asset that it pays with, `best_price` the extreme that a
+    trailing stop has seen, `working_ms` when it came onto the book.
+    """
 
     order_id: int
     client_order_id: str
@@ -65,11 +116,47 @@ class Order:
     updated_ms: int
     filled_quantity: Decimal = ZERO
     filled_quote: Decimal = ZERO
+    phase: Phase = Phase.DONE
+    trigger_price: Decimal = ZERO
+    trailing_share: Decimal = ZERO
+    best_price: Decimal = ZERO
+    self_trade: SelfTrade = SelfTrade.ALLOW
+    exits: tuple[ExitTemplate, ...] = ()
+    fee_in: str = ""
+    locked: Decimal = ZERO
+    list_id: int = 0
+    working_ms: int = 0
+    triggered_ms: int = 0
+    end_reason: EndReason | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def remaining(self) -> Decimal:
+        """Base that is not filled yet."""
+        return self.quantity - self.filled_quantity
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still trade, now or later."""
+        return self.phase is not Phase.DONE
+
+
+@dataclass(slots=True, kw_only=True)
+class OrderList:
+    """Orders that are tied together; of an OTO and an OTOCO the first one is the entry."""
+
+    list_id: int
+    client_list_id: str
+    kind: OrderListKind
+    symbol: str
+    order_ids: tuple[int, ...]
+    created_ms: int
+    updated_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """One execution of an order; the fee is in what was received."""
+    """One execution of an order; a fee in the asset it was taken in."""
 
     trade_id: int
     order_id: int
@@ -93,9 +180,11 @@ class Account:
     free: dict[str, Decimal] = field(default_factory=dict)
     locked: dict[str, Decimal] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
+    lists: dict[int, OrderList] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
-    # What rests now, derived from the orders: nobody has to search the history for it.
+    # What is open now, derived from the orders: nobody has to search the history for it.
     resting: dict[int, Order] = field(default_factory=dict, compare=False)
+    newest_by_client_id: dict[str, Order] = field(default_factory=dict, compare=False)
 
     @property
     def assets(self) -> set[str]:
@@ -103,23 +192,22 @@ class Account:
         return self.free.keys() | self.locked.keys()
 
     def open_orders(self) -> list[Order]:
-        """Resting orders, oldest first."""
+        """Orders that may still trade, oldest first."""
         return list(self.resting.values())
 
     def find_order(
-        self, symbol: str, *, order_id: int | None, client_order_id: str | None
+        self, symbol: str | None, *, order_id: int | None, client_order_id: str | None
     ) -> Order | None:
         """The order of that id, or the newest of that client id; ids that disagree find none."""
-        candidates = (
-            reversed(self.orders.values()) if order_id is None else [self.orders.get(order_id)]
-        )
-        return next(
-            (
-                order
-                for order in candidates
-                if order is not None
-                and order.symbol == symbol
-                and client_order_id in {None, order.client_order_id}
-            ),
-            None,
-        )
+        if order_id is not None:
+            order = self.orders.get(order_id)
+            is_named = order is not None and client_order_id in {None, "", order.client_order_id}
+        else:
+            order, is_named = self.newest_by_client_id.get(client_order_id or ""), True
+        if order is None or not is_named or symbol not in {None, order.symbol}:
+            return None
+        return order
+
+    def fills_of(self, order: Order) -> list[Fill]:
+        """The fills of one order, oldest first."""
+        return [fill for fill in self.fills if fill.order_id == order.order_id]
