@@ -102,6 +102,7 @@ def measure(*, orders: int, candles_per_second: float, say: Callable[[str], None
 def _paper_exchange(trace: Path, *, speed: float) -> Iterator[None]:
     trace.parent.mkdir(parents=True, exist_ok=True)
     options = Options(
+        exchange=Exchange.BINANCE,
         host="127.0.0.1",
         port=urlsplit(settings.PAPER_EXCHANGE_URLS["binance"]).port or 0,
         market_kind="simulated",

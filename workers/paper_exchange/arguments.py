@@ -4,6 +4,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from apps.domain.environments import Exchange
 from workers.paper_exchange.options import (
     Options,
     parse_balances,
@@ -18,7 +19,12 @@ from workers.paper_exchange.server import run
 def add_arguments(parser: ArgumentParser) -> None:
     """Market, speed, place of the state, and what a new account owns."""
     add = parser.add_argument
-    add("--exchange", choices=["binance"], required=True, help="whose protocol is spoken")
+    add(
+        "--exchange",
+        choices=[exchange.value for exchange in Exchange],
+        required=True,
+        help="whose protocol is spoken",
+    )
     add("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     add("--port", required=True, help="port to listen on; 0 takes a free one")
     add(
@@ -28,6 +34,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     add("--speed", default="1", help="market seconds per second (1)")
     add("--state", required=True, type=Path, help="file that remembers accounts and orders")
+    add(
+        "--book",
+        choices=["depth", "none"],
+        default="depth",
+        help="what the market offers: depth with a spread, or none: one price for everything (depth)",
+    )
     add("--seed", default=25, type=int, help="which simulated market (25)")
     add("--start", help="where a new replay begins: ISO time with its offset")
     add(
@@ -43,6 +55,7 @@ def serve(words: Namespace) -> None:
     """Read the options, and serve until a signal ends it; raises StartError."""
     kind, source = parse_market(words.market)
     options = Options(
+        exchange=Exchange(words.exchange),
         host=words.host,
         port=parse_port(words.port),
         market_kind=kind,
@@ -52,5 +65,6 @@ def serve(words: Namespace) -> None:
         seed=words.seed,
         start_ms=parse_start(words.start, kind),
         balances=parse_balances(words.balance),
+        has_depth=words.book == "depth",
     )
     run(options, wall=time.time, announce=lambda line: print(line, flush=True))  # noqa: T201  its one line

@@ -26,9 +26,10 @@ from workers.paper_exchange.markets.simulated import (
 )
 from workers.paper_exchange.matching import MatchingEngine
 from workers.paper_exchange.options import Options
-from workers.paper_exchange.orders import Account, Fill, Order
+from workers.paper_exchange.orders import Account, Fill, Order, OrderList
 from workers.paper_exchange.startup import StartError
 from workers.paper_exchange.state import State, change_record, checkpoint_record, clock_record
+from workers.paper_exchange.venues import VENUES
 
 logger = logging.getLogger(__name__)
 
@@ -62,9 +63,11 @@ class Memory:
             self.state.clock_ms = at_ms
             self._append(clock_record(at_ms))
 
-    def record_change(self, account: Account, order: Order | None, fill: Fill | None) -> None:
+    def record_change(
+        self, account: Account, changed: Order | OrderList | None, fill: Fill | None
+    ) -> None:
         """An account has changed."""
-        self._append(change_record(account, order, fill))
+        self._append(change_record(account, changed, fill))
 
     def record_block(self, checkpoint: Checkpoint) -> None:
         """A simulated market has begun a block; at the start, one that may be known already."""
@@ -104,10 +107,12 @@ def build_exchange(options: Options, wall: Callable[[], float]) -> tuple[PaperEx
     state.forget_blocks_before(first_needed_block(state.origin_ms, state.clock_ms))
     memory.open()
     engine = MatchingEngine(
+        venue=VENUES[options.exchange],
         markets=feed.markets,
         accounts=state.accounts,
         starting_balances=options.balances,
         record=memory.record_change,
+        has_depth=options.has_depth,
     )
     # At the speed of real time a market goes on while nobody watches; else it waits.
     keeps_wall_time = options.speed == 1 and options.market_kind != "replay"

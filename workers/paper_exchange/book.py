@@ -43,7 +43,9 @@ class Liquidity:
         """How much of the resting orders one price that goes through them can fill."""
         if not self._has_depth:
             return ENDLESS
-        return max(floor_to(self._quote.volume / TICKS_PER_CANDLE, self._step_size), self._step_size)
+        return max(
+            floor_to(self._quote.volume / TICKS_PER_CANDLE, self._step_size), self._step_size
+        )
 
     def offers(self, side: OrderSide) -> list[Level]:
         """What a taker on `side` finds, best price first."""

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from workers.paper_exchange.clock import Clock
-from workers.paper_exchange.markets.feed import Feed, Quote, Tick, exact
+from workers.paper_exchange.markets.feed import Feed, Quote, Tick
 from workers.paper_exchange.matching import MatchingEngine
 
 logger = logging.getLogger(__name__)
@@ -58,8 +58,9 @@ class PaperExchange:
     def _handle(self, tick: Tick) -> None:
         if tick.is_closed:
             self._record_clock(tick.at_ms)
-        elif self.engine.has_resting(tick.symbol):
-            tick_size = self.feed.markets[tick.symbol].tick_size
-            self.engine.on_price(tick.symbol, exact(tick.candle.close, tick_size), tick.at_ms)
+        elif self.engine.has_open(tick.symbol):
+            quote = self.feed.quote(tick.symbol)
+            if quote is not None:
+                self.engine.on_price(tick.symbol, quote, tick.at_ms)
         for listener in self.listeners:
             listener(tick)

@@ -1,10 +1,11 @@
 """The file behind the exchange's memory: one JSON object per line, only ever appended to."""
 
 import errno
-import json
 import logging
 import os
 from pathlib import Path
+
+import msgspec
 
 from workers.paper_exchange.startup import StartError
 from workers.paper_exchange.state import Record, State
@@ -49,7 +50,7 @@ def read_journal(path: Path, state: State) -> None:
         logger.warning("%s: the last line was cut off while it was written; dropped.", path)
     for number, line in enumerate(lines, start=1):
         try:
-            state.apply(json.loads(line))
+            state.apply(msgspec.json.decode(line, type=dict))
         except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise StartError(
                 f"{path}:{number}: can't be read ({type(error).__name__}: {error}). "
@@ -77,4 +78,4 @@ def compact_journal(path: Path, state: State) -> None:
 
 
 def _line(record: Record) -> bytes:
-    return json.dumps(record, separators=(",", ":")).encode() + b"\n"
+    return msgspec.json.encode(record) + b"\n"

@@ -133,9 +133,7 @@ class MatchingEngine:
             self._wait(account, order, quote, now_ms)
         return order
 
-    def check(
-        self, account: Account, wanted: NewOrder, quote: Quote | None, now_ms: int
-    ) -> None:
+    def check(self, account: Account, wanted: NewOrder, quote: Quote | None, now_ms: int) -> None:
         """Raise OrderRejected for what `place` would refuse."""
         if self._is_taken(account, wanted.client_order_id, now_ms):
             raise OrderRejected(RejectionReason.DUPLICATE_CLIENT_ORDER_ID)
@@ -146,7 +144,7 @@ class MatchingEngine:
             raise OrderRejected(RejectionReason.WOULD_TRIGGER)
         if is_conditional and not self.venue.locks_conditionals:
             return
-        matches = [] if is_conditional else self._matches(account, wanted, quote)
+        matches = [] if is_conditional else self._matches(wanted, quote)
         is_post_only = wanted.time_in_force is TimeInForce.POST_ONLY
         if is_post_only and matches and self.venue.rejects_takers:
             raise OrderRejected(RejectionReason.WOULD_TAKE)
@@ -169,18 +167,7 @@ class MatchingEngine:
 
         Raises OrderRejected.
         """
-        for each in wanted:
-            if self._is_taken(account, each.client_order_id, now_ms):
-                raise OrderRejected(RejectionReason.DUPLICATE_CLIENT_ORDER_ID)
-        legs = wanted if kind is OrderListKind.OCO else wanted[1:]
-        for leg in legs:
-            if leg.order_type.is_conditional and quote and kind is OrderListKind.OCO:
-                if would_trigger(leg, quote.price):
-                    raise OrderRejected(RejectionReason.WOULD_TRIGGER)
-        if kind is OrderListKind.OCO:
-            self._check_oco(account, legs, quote)
-        else:
-            self.check(account, wanted[0], quote, now_ms)
+        self._check_list(account, kind, wanted, quote, now_ms)
         self._last_list_id += 1
         orders = [self._accept(account, each, now_ms) for each in wanted]
         listed = OrderList(
@@ -335,7 +322,7 @@ class MatchingEngine:
     ) -> None:
         """Bring an order to the book: take what it can, then rest or end."""
         order.working_ms = now_ms
-        matches = self._matches(account, order, quote)
+        matches = self._matches(order, quote)
         if order.quote_amount and not order.quantity:
             order.quantity = sum((match.quantity for match in matches), ZERO)
         if order.time_in_force is TimeInForce.POST_ONLY and matches:
@@ -351,17 +338,21 @@ class MatchingEngine:
             if not order.is_open:
                 return
             self._meet(account, order, match, now_ms)
-        if not order.is_open:
-            return
+        if order.is_open:
+            self._rest_or_end(account, order, quote, now_ms)
+
+    def _rest_or_end(
+        self, account: Account, order: Order, quote: Quote | None, now_ms: int
+    ) -> None:
+        """What becomes of what nobody took."""
         is_limit = order.order_type in _LIMITS
         if is_limit and order.time_in_force not in _AT_ONCE:
             need = self._price_of(order, [], quote)[1]
             self._lock(account, order, min(need, account.free.get(self._pays_with(order), ZERO)))
             self._record(account, order, None)
             return
-        reason = _AT_ONCE.get(order.time_in_force, EndReason.NO_LIQUIDITY) if is_limit else (
-            EndReason.NO_LIQUIDITY
-        )
+        reason = _AT_ONCE.get(order.time_in_force) if is_limit else None
+        reason = reason or EndReason.NO_LIQUIDITY
         self._end(account, order, OrderStatus.EXPIRED, reason, now_ms)
 
     def _trigger(self, account: Account, order: Order, quote: Quote, now_ms: int) -> None:
@@ -370,7 +361,7 @@ class MatchingEngine:
         held = order.locked
         self._unlock(account, order, held)
         self._tell(EventKind.TRIGGERED, account, order)
-        matches = self._matches(account, order, quote)
+        matches = self._matches(order, quote)
         asset, amount = self._price_of(order, matches, quote)
         if account.free.get(asset, ZERO) < amount and not held:
             self._end(account, order, OrderStatus.REJECTED, EndReason.NO_FUNDS, now_ms)
@@ -438,11 +429,28 @@ class MatchingEngine:
             if other.is_open:
                 self._end(account, other, OrderStatus.EXPIRED, EndReason.OTHER_LEG, now_ms)
 
-    def _check_oco(
-        self, account: Account, legs: Sequence[NewOrder], quote: Quote | None
+    def _check_list(
+        self,
+        account: Account,
+        kind: OrderListKind,
+        wanted: Sequence[NewOrder],
+        quote: Quote | None,
+        now_ms: int,
     ) -> None:
+        for each in wanted:
+            if self._is_taken(account, each.client_order_id, now_ms):
+                raise OrderRejected(RejectionReason.DUPLICATE_CLIENT_ORDER_ID)
+        if kind is OrderListKind.OCO:
+            self._check_oco(account, wanted, quote)
+        else:
+            self.check(account, wanted[0], quote, now_ms)
+
+    def _check_oco(self, account: Account, legs: Sequence[NewOrder], quote: Quote | None) -> None:
         for leg in legs:
-            if not leg.order_type.is_conditional and self._matches(account, leg, quote):
+            if leg.order_type.is_conditional:
+                if quote is not None and would_trigger(leg, quote.price):
+                    raise OrderRejected(RejectionReason.WOULD_TRIGGER)
+            elif self._matches(leg, quote):
                 raise OrderRejected(RejectionReason.WOULD_TAKE)
         need = max(self._price_of(leg, [], quote)[1] for leg in legs)
         if account.free.get(self._pays_with(legs[0]), ZERO) < need:
@@ -531,11 +539,8 @@ class MatchingEngine:
 
     # Meeting and paying
 
-    def _matches(
-        self, account: Account, wanted: NewOrder | Order, quote: Quote | None
-    ) -> list[Match]:
+    def _matches(self, wanted: NewOrder | Order, quote: Quote | None) -> list[Match]:
         """What an order would trade with at once: best price first, users before the market."""
-        del account
         left = wanted.remaining if isinstance(wanted, Order) else wanted.quantity
         amount = wanted.quote_amount if not left else ZERO
         limit = wanted.price if wanted.order_type in _LIMITS else ZERO
@@ -563,7 +568,9 @@ class MatchingEngine:
         offers: list[tuple[Decimal, Decimal, tuple[Account, Order] | None]] = [
             (order.price, order.remaining, (account, order))
             for account, order in self._open.get(wanted.symbol, {}).values()
-            if order.phase is Phase.BOOK and order.side is not wanted.side and order.price
+            if order.phase is Phase.BOOK
+            and order.side is not wanted.side
+            and order.price
             and order is not wanted
         ]
         if quote is not None:
@@ -586,9 +593,7 @@ class MatchingEngine:
                 return
             if not maker.is_open:
                 return
-            self._execute(
-                maker_account, maker, match.price, match.quantity, now_ms, is_maker=True
-            )
+            self._execute(maker_account, maker, match.price, match.quantity, now_ms, is_maker=True)
         self._execute(account, order, match.price, match.quantity, now_ms, is_maker=False)
 
     def _execute(
@@ -755,8 +760,10 @@ def follow(order: Order, price: Decimal) -> None:
     if order.order_type is not OrderType.TRAILING_STOP:
         return
     if not order.best_price:
-        is_far = price < order.trigger_price if order.side is OrderSide.SELL else (
-            price > order.trigger_price
+        is_far = (
+            price < order.trigger_price
+            if order.side is OrderSide.SELL
+            else (price > order.trigger_price)
         )
         order.best_price = ZERO if is_far else price
         return

@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from apps.domain.environments import Exchange
 from workers.paper_exchange.startup import StartError
 
 MARKET_KINDS = ("simulated", "replay", "live")
@@ -15,6 +16,7 @@ DEFAULT_BALANCES = ("USDT=10000",)
 class Options:
     """Where to listen, which market to show and at what speed, and what a new account owns."""
 
+    exchange: Exchange
     host: str
     port: int
     market_kind: str
@@ -24,6 +26,7 @@ class Options:
     seed: int
     start_ms: int | None
     balances: dict[str, Decimal]
+    has_depth: bool = True
 
 
 def parse_market(word: str) -> tuple[str, str]:

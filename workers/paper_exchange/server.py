@@ -5,7 +5,6 @@ import logging
 import signal
 import socket
 from collections.abc import Callable
-from typing import Any
 
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
@@ -13,12 +12,11 @@ from tornado.web import Application, RequestHandler
 
 from workers.paper_exchange.assembly import build_exchange
 from workers.paper_exchange.control import StateHandler
-from workers.paper_exchange.dialects.binance.handler import Probe, RestHandler
-from workers.paper_exchange.dialects.binance.routes import WeightCounter
-from workers.paper_exchange.dialects.binance.streams import StreamHub, StreamSocket
+from workers.paper_exchange.dialects import handlers_of
 from workers.paper_exchange.exchange import PaperExchange
 from workers.paper_exchange.markets.live import LiveFeed
 from workers.paper_exchange.options import Options
+from workers.paper_exchange.probe import Probe
 from workers.paper_exchange.startup import StartError
 
 logger = logging.getLogger(__name__)
@@ -34,13 +32,9 @@ def build_application(
     exchange: PaperExchange, *, market_kind: str, probe: Probe | None = None
 ) -> Application:
     """Everything that the port answers; `probe` is told of closed candles and new orders."""
-    hub = StreamHub(exchange, probe)
-    rest = {"exchange": exchange, "weights": WeightCounter(), "probe": probe}
-    handlers: list[Any] = [
+    handlers = [
         ("/paper/state", StateHandler, {"exchange": exchange, "market_kind": market_kind}),
-        (r"/ws/?(.*)", StreamSocket, {"hub": hub, "is_combined": False}),
-        ("/stream", StreamSocket, {"hub": hub, "is_combined": True}),
-        ("/.*", RestHandler, rest),
+        *handlers_of(exchange.engine.venue.exchange, exchange, probe),
     ]
     return Application(
         handlers, websocket_ping_interval=PING_SECONDS, log_function=_log_only_faults
@@ -61,7 +55,7 @@ def run(
     try:
         port = sockets[0].getsockname()[1]
         ready = (
-            f"paper exchange: binance on http://{options.host}:{port}, "
+            f"paper exchange: {options.exchange} on http://{options.host}:{port}, "
             f"{options.market_kind} market, speed {options.speed:g}"
         )
         application = build_application(exchange, market_kind=options.market_kind, probe=probe)

@@ -1,15 +1,16 @@
 """What the exchange remembers, as records that can be written one by one and read back."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, TypeVar, get_type_hints
+from typing import Any
+
+import msgspec
 
 from workers.paper_exchange.markets.simulated import Checkpoint
-from workers.paper_exchange.orders import Account, Fill, Order
+from workers.paper_exchange.orders import Account, Fill, Order, OrderList
 
 Record = dict[str, Any]
-_Row = TypeVar("_Row", Order, Fill, Checkpoint)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,7 +29,7 @@ class State:
             self.market = str(record["market"])
             self.origin_ms = int(record["origin_ms"])
         elif "checkpoint" in record:
-            self.remember(_decode(Checkpoint, record["checkpoint"]))
+            self.remember(msgspec.convert(record["checkpoint"], Checkpoint))
         elif "account" in record:
             self._apply_change(record)
         else:
@@ -55,23 +56,37 @@ class State:
             yield change_record(account, None, None)
             for order in account.orders.values():
                 yield change_record(account, order, None)
+            for listed in account.lists.values():
+                yield change_record(account, listed, None)
             for fill in account.fills:
                 yield change_record(account, None, fill)
 
     def _apply_change(self, record: Record) -> None:
-        key, at_ms = str(record["account"]), int(record["at_ms"])
+        change = msgspec.convert(record, _Change)
         account = self.accounts.setdefault(
-            key, Account(key=key, opened_ms=int(record["opened_ms"]), updated_ms=at_ms)
+            change.account,
+            Account(key=change.account, opened_ms=change.opened_ms, updated_ms=change.at_ms),
         )
-        account.updated_ms = at_ms
-        self.clock_ms = max(self.clock_ms, at_ms)
-        account.free = _amounts(record["free"])
-        account.locked = _amounts(record["locked"])
-        if "order" in record:
-            order = _decode(Order, record["order"])
-            account.orders[order.order_id] = order
-        if "fill" in record:
-            account.fills.append(_decode(Fill, record["fill"]))
+        account.updated_ms = change.at_ms
+        self.clock_ms = max(self.clock_ms, change.at_ms)
+        account.free, account.locked = change.free, change.locked
+        if change.order is not None:
+            account.orders[change.order.order_id] = change.order
+        if change.order_list is not None:
+            account.lists[change.order_list.list_id] = change.order_list
+        if change.fill is not None:
+            account.fills.append(change.fill)
+
+
+class _Change(msgspec.Struct, kw_only=True):
+    account: str
+    opened_ms: int
+    at_ms: int
+    free: dict[str, Decimal]
+    locked: dict[str, Decimal]
+    order: Order | None = None
+    order_list: OrderList | None = None
+    fill: Fill | None = None
 
 
 def clock_record(at_ms: int) -> Record:
@@ -81,36 +96,22 @@ def clock_record(at_ms: int) -> Record:
 
 def checkpoint_record(checkpoint: Checkpoint) -> Record:
     """A simulated market has begun a block."""
-    return {"checkpoint": _encode(checkpoint)}
+    return {"checkpoint": checkpoint}
 
 
-def change_record(account: Account, order: Order | None, fill: Fill | None) -> Record:
-    """An account as it is now, and the order and the fill that made it so."""
+def change_record(account: Account, changed: Order | OrderList | None, fill: Fill | None) -> Record:
+    """An account as it is now, and what has changed in it."""
     record: Record = {
         "account": account.key,
         "opened_ms": account.opened_ms,
         "at_ms": account.updated_ms,
-        "free": {asset: str(amount) for asset, amount in account.free.items()},
-        "locked": {asset: str(amount) for asset, amount in account.locked.items()},
+        "free": account.free,
+        "locked": account.locked,
     }
-    if order is not None:
-        record["order"] = _encode(order)
+    if isinstance(changed, OrderList):
+        record["order_list"] = changed
+    elif changed is not None:
+        record["order"] = changed
     if fill is not None:
-        record["fill"] = _encode(fill)
+        record["fill"] = fill
     return record
-
-
-def _amounts(row: Mapping[str, str]) -> dict[str, Decimal]:
-    return {asset: Decimal(amount) for asset, amount in row.items()}
-
-
-def _encode(row: Order | Fill | Checkpoint) -> Record:
-    return {
-        name: str(value) if isinstance(value, Decimal) else value
-        for name, value in asdict(row).items()
-    }
-
-
-def _decode(kind: type[_Row], record: Record) -> _Row:
-    hints = get_type_hints(kind)
-    return kind(**{f.name: hints[f.name](record[f.name]) for f in fields(kind)})

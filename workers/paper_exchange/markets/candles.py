@@ -47,6 +47,12 @@ class Series:
             return None
         return Candle(self._opened[-1], *(column[-1] for column in self._columns))
 
+    @property
+    def usual_volume(self) -> float:
+        """What a candle trades: the last closed one, or the running one where it is the first."""
+        volumes = self._columns[-1]
+        return volumes[-2] if len(volumes) > 1 else volumes[-1]
+
     def put(self, candle: Candle) -> None:
         """Append a candle, or replace the last one when it opened at the same time."""
         if not self._opened or candle.opened_ms != self._opened[-1]:

@@ -32,6 +32,8 @@ class Quote:
     low: Decimal
     high: Decimal
     tick_size: Decimal
+    #: Base that a candle of this market trades.
+    volume: Decimal = Decimal(0)
 
     @property
     def bid(self) -> Decimal:
@@ -88,6 +90,7 @@ class Feed(ABC):
             low=exact(candle.low, tick_size),
             high=exact(candle.high, tick_size),
             tick_size=tick_size,
+            volume=Decimal(repr(self.series[symbol].usual_volume)),
         )
 
 

@@ -3,15 +3,17 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
+from apps.domain.environments import Exchange
 from apps.domain.markets import Market
-from apps.domain.orders import OrderSide, OrderType
+from apps.domain.orders import OrderSide, OrderType, TimeInForce
 from workers.paper_exchange.clock import Clock
 from workers.paper_exchange.exchange import PaperExchange
 from workers.paper_exchange.markets.candles import MINUTE_MS, Candle, Series
 from workers.paper_exchange.markets.feed import Quote, market_for
 from workers.paper_exchange.markets.paths import PathFeed, Tape
 from workers.paper_exchange.matching import MatchingEngine
-from workers.paper_exchange.orders import Account, Fill, NewOrder, Order, TimeInForce
+from workers.paper_exchange.orders import Account, Fill, NewOrder, Order, OrderList
+from workers.paper_exchange.venues import VENUES
 
 START_MS = 1_700_000_040_000
 BTC = market_for(base="BTC", quote="USDT", price=64_000.0, tick_size=Decimal("0.01"))
@@ -60,19 +62,23 @@ def exchange_of(
     )
 
 
-Change = tuple[Account, Order | None, Fill | None]
+Change = tuple[Account, Order | OrderList | None, Fill | None]
 
 
 def engine_of(
-    changes: list[Change] | None = None, accounts: dict[str, Account] | None = None
+    changes: list[Change] | None = None,
+    accounts: dict[str, Account] | None = None,
+    *,
+    exchange: Exchange = Exchange.BINANCE,
 ) -> MatchingEngine:
     """A matching engine for BTC/USDT whose changes end up in a list."""
     kept: list[Change] = [] if changes is None else changes
 
-    def record(account: Account, order: Order | None, fill: Fill | None) -> None:
-        kept.append((account, order, fill))
+    def record(account: Account, changed: Order | OrderList | None, fill: Fill | None) -> None:
+        kept.append((account, changed, fill))
 
     return MatchingEngine(
+        venue=VENUES[exchange],
         markets={BTC.symbol: BTC},
         accounts={} if accounts is None else accounts,
         starting_balances={"USDT": Decimal(10_000), "BTC": Decimal(1)},
@@ -80,13 +86,16 @@ def engine_of(
     )
 
 
-def quote_at(price: str, *, low: str | None = None, high: str | None = None) -> Quote:
+def quote_at(
+    price: str, *, low: str | None = None, high: str | None = None, volume: str = "1000"
+) -> Quote:
     """A quote whose candle leaves room for the spread unless it is told otherwise."""
     return Quote(
         price=Decimal(price),
         low=Decimal(low or "1"),
         high=Decimal(high or "1000000"),
         tick_size=BTC.tick_size,
+        volume=Decimal(volume),
     )
 
 

@@ -20,8 +20,8 @@ from tornado.netutil import bind_sockets
 
 from apps.domain.paper import paper_secret
 from workers.paper_exchange.dialects.binance.auth import sign
-from workers.paper_exchange.dialects.binance.handler import Probe
 from workers.paper_exchange.exchange import PaperExchange
+from workers.paper_exchange.probe import Probe
 from workers.paper_exchange.server import build_application
 from workers.paper_exchange.tests.builders import KEY, START_MS
 

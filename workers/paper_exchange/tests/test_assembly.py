@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from apps.domain.environments import Exchange
 from workers.paper_exchange.assembly import build_exchange
 from workers.paper_exchange.exchange import PaperExchange
 from workers.paper_exchange.markets.candles import DAY_MS, MINUTE_MS, Candle
@@ -15,6 +16,7 @@ from workers.paper_exchange.tests.test_replay import write_csv
 
 def options(tmp_path: Path, **changes: object) -> Options:
     usual = Options(
+        exchange=Exchange.BINANCE,
         host="127.0.0.1",
         port=0,
         market_kind="simulated",

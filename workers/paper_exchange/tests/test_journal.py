@@ -1,5 +1,4 @@
 import logging
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -32,7 +31,7 @@ def traded() -> tuple[Account, list[Change]]:
     account = engine.account(KEY, 1)
     engine.place(account, market_order(OrderSide.BUY), quote_at("50000"), 2)
     engine.place(account, limit_order(OrderSide.SELL, "51000"), quote_at("50000"), 3)
-    engine.on_price(BTC.symbol, Decimal(51_001), 4)
+    engine.on_price(BTC.symbol, quote_at("51001"), 4)
     engine.place(account, limit_order(OrderSide.BUY, "40000"), quote_at("51001"), 5)
     return account, changes
 
@@ -43,7 +42,8 @@ def test_what_was_written_comes_back(tmp_path: Path) -> None:
     engine = engine_of()
     account = engine.account(KEY, 1)
     journal.append(change_record(account, None, None))
-    order, fill = engine.place(account, market_order(OrderSide.BUY), quote_at("50000"), 2)
+    order = engine.place(account, market_order(OrderSide.BUY), quote_at("50000"), 2)
+    fill = next(iter(engine.accounts[KEY].fills), None)
     journal.append(change_record(account, order, fill))
     journal.append(clock_record(9))
     journal.close()
@@ -79,7 +79,7 @@ def test_resting_orders_go_on_after_a_restart() -> None:
 
     assert engine.open_order_count == 1
     engine.cancel(account, account.open_orders()[0], 6)
-    order, _ = engine.place(account, market_order(OrderSide.SELL), quote_at("50000"), 7)
+    order = engine.place(account, market_order(OrderSide.SELL), quote_at("50000"), 7)
     assert order.order_id == 4
     assert account.fills[-1].trade_id == 3
 

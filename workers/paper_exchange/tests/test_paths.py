@@ -82,7 +82,7 @@ def test_a_resting_order_fills_on_the_way() -> None:
     exchange = exchange_of(feed_of(rising_candles(3)), wall)
     account = exchange.engine.account(KEY, exchange.advance())
     wanted = limit_order(OrderSide.SELL, "102.00")
-    order, _ = exchange.engine.place(account, wanted, exchange.quote(BTC.symbol), START_MS)
+    order = exchange.engine.place(account, wanted, exchange.quote(BTC.symbol), START_MS)
 
     wall.now += 179
     exchange.advance()

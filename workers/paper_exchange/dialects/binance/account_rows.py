@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
+from apps.domain.environments import Exchange
 from apps.domain.markets import Market
 from apps.domain.orders import OrderSide
 from workers.paper_exchange.dialects.binance.filters import Row, plain
 from workers.paper_exchange.dialects.binance.names import STATUSES, wire_symbol
-from workers.paper_exchange.matching import FEE_RATE
 from workers.paper_exchange.orders import ZERO, Account, Fill, Order
+from workers.paper_exchange.venues import VENUES
 
 _ZERO = plain(ZERO)
+_FEE_RATE = VENUES[Exchange.BINANCE].taker_fee
 
 
 def order_row(order: Order) -> Row:
@@ -56,7 +58,7 @@ def cancelled_order_row(order: Order, cancel_id: str) -> Row:
     }
 
 
-def placed_order_row(order: Order, fill: Fill | None, response_type: str) -> Row:
+def placed_order_row(order: Order, fills: Sequence[Fill], response_type: str) -> Row:
     """The answer to a new order: ACK, RESULT or FULL."""
     row = {**order_row(order), "transactTime": order.updated_ms}
     if response_type == "ACK":
@@ -64,7 +66,7 @@ def placed_order_row(order: Order, fill: Fill | None, response_type: str) -> Row
         return {name: row[name] for name in names}
     row["workingTime"] = order.created_ms
     if response_type == "FULL":
-        row["fills"] = [] if fill is None else [_fill_row(fill)]
+        row["fills"] = [_fill_row(fill) for fill in fills]
     return row
 
 
@@ -89,13 +91,13 @@ def trade_row(fill: Fill) -> Row:
 
 def account_row(account: Account, assets: Sequence[str]) -> Row:
     """The account and the balances of `assets`."""
-    points = int(FEE_RATE * 10_000)
+    points = int(_FEE_RATE * 10_000)
     return {
         "makerCommission": points,
         "takerCommission": points,
         "buyerCommission": 0,
         "sellerCommission": 0,
-        "commissionRates": commission_rates(FEE_RATE),
+        "commissionRates": commission_rates(_FEE_RATE),
         "canTrade": True,
         "canWithdraw": False,
         "canDeposit": False,
@@ -122,7 +124,7 @@ def commission_row(market: Market) -> Row:
     nothing = commission_rates(ZERO)
     return {
         "symbol": wire_symbol(market),
-        "standardCommission": commission_rates(FEE_RATE),
+        "standardCommission": commission_rates(_FEE_RATE),
         "specialCommission": nothing,
         "taxCommission": nothing,
         "discount": {

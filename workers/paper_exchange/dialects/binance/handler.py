@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 from tornado.web import RequestHandler
 
@@ -18,9 +18,8 @@ from workers.paper_exchange.dialects.binance.routes import (
 )
 from workers.paper_exchange.exchange import PaperExchange
 from workers.paper_exchange.markets.live import UpstreamFailed
+from workers.paper_exchange.probe import Probe
 
-#: Told what happens, the moment it happens: a name and its facts.
-Probe = Callable[[str, dict[str, object]], None]
 _NOT_FOUND = "<html><body><h2>404 Not found</h2></body></html>"
 
 

@@ -1,14 +1,13 @@
 """Binance's names for our nouns, and back."""
 
 from apps.domain.markets import Market
-from apps.domain.orders import OrderSide, OrderStatus, OrderType
+from apps.domain.orders import OrderSide, OrderStatus, OrderType, TimeInForce
 from workers.paper_exchange.dialects.binance import errors
 from workers.paper_exchange.exchange import PaperExchange
-from workers.paper_exchange.orders import TimeInForce
 
 SIDES = {"BUY": OrderSide.BUY, "SELL": OrderSide.SELL}
 ORDER_TYPES = {"LIMIT": OrderType.LIMIT, "MARKET": OrderType.MARKET}
-TIMES_IN_FORCE = {each.upper(): each for each in TimeInForce}
+TIMES_IN_FORCE = {each.upper(): each for each in TimeInForce if each is not TimeInForce.POST_ONLY}
 STATUSES = {
     OrderStatus.OPEN: "NEW",
     OrderStatus.FILLED: "FILLED",

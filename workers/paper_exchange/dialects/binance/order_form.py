@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import replace
 
 from apps.domain.markets import Market
-from apps.domain.orders import OrderType
+from apps.domain.orders import OrderType, TimeInForce
 from workers.paper_exchange.dialects.binance import errors
 from workers.paper_exchange.dialects.binance.filters import Situation, failed_filter
 from workers.paper_exchange.dialects.binance.names import (
@@ -21,7 +21,6 @@ from workers.paper_exchange.orders import (
     Account,
     NewOrder,
     RejectionReason,
-    TimeInForce,
 )
 
 _RESPONSE_TYPES = {"ACK", "RESULT", "FULL"}

@@ -83,10 +83,10 @@ def place_order(exchange: PaperExchange, account: Account, parameters: Parameter
     wanted, response_type = read_order(exchange, account, parameters)
     quote = exchange.quote(wanted.symbol)
     try:
-        order, fill = exchange.engine.place(account, wanted, quote, exchange.clock.now_ms())
+        order = exchange.engine.place(account, wanted, quote, exchange.clock.now_ms())
     except OrderRejected as rejection:
         raise errors.rejected(rejection.reason) from rejection
-    return account_rows.placed_order_row(order, fill, response_type)
+    return account_rows.placed_order_row(order, account.fills_of(order), response_type)
 
 
 def test_order(exchange: PaperExchange, account: Account, parameters: Parameters) -> Rows:

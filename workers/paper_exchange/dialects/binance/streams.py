@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from workers.paper_exchange.dialects.binance.handler import Probe
 from workers.paper_exchange.dialects.binance.market_rows import quote_volume, trade_count
 from workers.paper_exchange.dialects.binance.names import wire_symbol
 from workers.paper_exchange.exchange import PaperExchange
 from workers.paper_exchange.markets.candles import TIMEFRAMES, Candle
 from workers.paper_exchange.markets.feed import Tick
+from workers.paper_exchange.probe import Probe
 
 #: A running candle is told at most this often, by the market's clock and by the wall's.
 UPDATE_EVERY_MS = 2000
