@@ -5,7 +5,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
@@ -244,6 +244,9 @@ def venue_name(exchange: str, base_url: str) -> str:
     return f"{exchange}@{base_url.rstrip('/')}"
 
 
+_NO_TURN = nullcontext()
+
+
 class Throttle:
     """The limits that hold for one client: those of its address, and those of its key."""
 
@@ -275,18 +278,21 @@ class Throttle:
     ) -> None:
         """Spend what a request costs, waiting a little for it; raises RateLimited, nothing sent."""
         spendings = [self._spending(*charge) for charge in charges]
-        give_up_at = self._give_up_at(deadline)
+        give_up_at = None
         while refusal := self._store.spend(spendings, share=priority.share, stops=self._stops):
+            give_up_at = give_up_at or self._give_up_at(deadline)
             if self._monotonic() + refusal.seconds > give_up_at:
                 raise self._limited(f"its limit {refusal.name} is used up", refusal.seconds)
             self._sleep(refusal.seconds)
 
-    @contextmanager
-    def turn(self, priority: Priority, deadline: datetime | None = None) -> Iterator[None]:
+    def turn(
+        self, priority: Priority, deadline: datetime | None = None
+    ) -> AbstractContextManager[None]:
         """Where an exchange takes one request of a key at a time: ours, while this lasts."""
-        if not self._one_at_a_time:
-            yield
-            return
+        return self._turn(priority, deadline) if self._one_at_a_time else _NO_TURN
+
+    @contextmanager
+    def _turn(self, priority: Priority, deadline: datetime | None) -> Iterator[None]:
         token, give_up_at = uuid.uuid4().hex, self._give_up_at(deadline)
         try:
             while not self._store.take_turn(
