@@ -34,8 +34,10 @@ PATIENCE_SECONDS = 3.0
 _TURN_POLL_SECONDS = 0.005
 #: Who waits for a turn says so again within this, or is taken for gone.
 WAITING_SECONDS = 1.0
-#: A turn outlives the longest request, so that only a crashed holder loses it to the clock.
-TURN_SECONDS = 16.0
+#: A turn outlives the longest request, looking up the name included, so that only a crashed holder loses it.
+TURN_SECONDS = 25.0
+#: No exchange bans for longer, and a wrong number must not silence us for ever.
+LONGEST_STOP_SECONDS = 3 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +268,8 @@ class Throttle:
         self._store = store
         # Names are seen by whoever looks into the store, so the key itself is not in them.
         self._key = f"{venue}#{hashlib.sha256(api_key.encode()).hexdigest()[:16]}"
-        self._stops = (venue, self._key) if api_key else (venue,)
+        # What stops those without a key, such as too many public questions, stops nobody's orders.
+        self._stops = (venue, self._key if api_key else f"{venue}#public")
         self._stop = venue if stops_all_keys else self._stops[-1]
         self._one_at_a_time = one_at_a_time and bool(api_key)
         self._sleep = sleep
@@ -325,7 +328,7 @@ class Throttle:
                 is_ok=is_ok,
                 used=[self._spending(budget, count) for budget, count in (used or {}).items()],
                 stop=self._stop if stop_seconds else "",
-                stop_seconds=stop_seconds,
+                stop_seconds=min(stop_seconds, LONGEST_STOP_SECONDS),
             )
         )
 

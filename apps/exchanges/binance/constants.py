@@ -182,6 +182,9 @@ ERRORS: dict[int, type[ExchangeError]] = {
     code: kind for kind, codes in _CODES_OF.items() for code in codes
 }
 
+#: Too many unfilled orders of one account: that is nobody else's trouble, so nobody has to wait for it.
+ORDER_LIMIT = -1015
+
 #: Codes that stand for many reasons; the words decide, and the table above where none matches.
 CODES_READ_BY_MESSAGE = frozenset({-1013, -2010, -2011, -2038})
 MESSAGES: tuple[tuple[str, type[ExchangeError]], ...] = (
