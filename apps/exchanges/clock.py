@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from apps.exchanges.errors import ExchangeError
 
@@ -13,13 +14,18 @@ RETRY_SECONDS = 60.0
 #: An answer that took longer, or was asked for again meanwhile, says too little about the time.
 SLOWEST_SECONDS = 2.0
 
+_HERE = {"127.0.0.1", "::1", "localhost"}
 #: Per host: the offset in seconds, and when it is to be measured again on our monotonic clock.
 _known: dict[str, tuple[float, float]] = {}
 
 
 class ServerClock:
     """The clock of one host, read from ours. `tolerance`: an offset within it is taken for none,
-    where an exchange tells its time in whole seconds."""
+    where an exchange tells its time in whole seconds.
+
+    A server on this machine has this machine's clock, whatever time its market shows: a paper
+    exchange may run through recorded days, or sixty times as fast.
+    """
 
     def __init__(
         self,
@@ -35,6 +41,7 @@ class ServerClock:
         self._now = now
         self._tolerance = tolerance
         self._monotonic = monotonic
+        self._is_here = urlsplit(host).hostname in _HERE
 
     @property
     def offset(self) -> float:
@@ -50,7 +57,7 @@ class ServerClock:
         return moment.timestamp() + self.offset
 
     def measure(self) -> float:
-        """Ask the exchange, to half a round trip; the offset that holds from now on."""
+        """Ask the exchange, to half a round trip; what it tells, which holds from now on."""
         before = self._now()
         server_time = self._get_server_time().timestamp()
         after = self._now()
@@ -60,12 +67,13 @@ class ServerClock:
         offset = server_time - (before + after) / 2
         if abs(offset) <= self._tolerance:
             offset = 0.0
-        _known[self._host] = offset, self._monotonic() + MEASURED_FOR_SECONDS
+        if not self._is_here:
+            _known[self._host] = offset, self._monotonic() + MEASURED_FOR_SECONDS
         return offset
 
     def keep_right(self) -> None:
         """Measure where that is due; an exchange that does not answer leaves what was known."""
-        if self._monotonic() < _known.get(self._host, (0.0, 0.0))[1]:
+        if self._is_here or self._monotonic() < _known.get(self._host, (0.0, 0.0))[1]:
             return
         try:
             self.measure()

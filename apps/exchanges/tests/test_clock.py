@@ -82,3 +82,13 @@ def test_offset_within_the_tolerance_is_none() -> None:
     exchange = Exchange(ahead=1.4)
 
     assert exchange.clock(tolerance=1.5).measure() == 0
+
+
+@pytest.mark.parametrize("host", ["http://127.0.0.1:9001", "http://localhost:9001"])
+def test_server_on_this_machine_has_our_clock_whatever_its_market_shows(host: str) -> None:
+    exchange = Exchange(ahead=86_400)
+
+    exchange.clock(host).keep_right()
+    assert (exchange.asked, exchange.clock(host).measure()) == (0, 86_400)
+
+    assert exchange.clock(host).offset == 0
