@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from apps.accounts.models import User
+from apps.brokers.columns import MOST, split_balances, without_nul
 from apps.brokers.models import Account, Broker, ConnectionTest
 from apps.brokers.services import connect, store_report
 from apps.core.enqueue import send
@@ -25,6 +26,9 @@ _POLL_SECONDS = 0.1
 #: Worth what they say; everything else is priced.
 STABLECOINS = frozenset({"USDT", "USDC", "USD"})
 _BLANK_KEYS = {"api_key": "", "api_secret": "", "passphrase": ""}
+_FAILED = ports.ConnectionReport(
+    ok=False, message="The keys could not be tested. The worker's log says why."
+)
 
 
 def try_keys(*, owner: User, account: Account) -> ConnectionTest:
@@ -64,15 +68,27 @@ def _wait_for_answer(test: ConnectionTest) -> None:
 
 
 def run_connection_test(*, test_id: int, now: datetime) -> None:
-    """Ask the exchange, write its answer for who waits for it, and blank the keys; nothing is done for
-    a test that nobody waits for any more."""
-    row = ConnectionTest.objects.filter(pk=test_id, finished_at=None)
+    """Take the keys out of the row, ask the exchange and write its answer for who waits for it; nothing
+    is done for a test that nobody waits for any more, or that was begun before. Whatever fails is told
+    as a failed test and raised."""
+    row = ConnectionTest.objects.filter(pk=test_id, started_at=None)
     test = row.first()
-    if test is None:
+    # Blank before anything can fail; of two deliveries at once one has the keys.
+    if test is None or not row.update(started_at=now, **_BLANK_KEYS):
         return
-    row.update(started_at=now)
-    report, worth = _ask(test, is_worth_asked=True)
-    row.update(outcome=msgspec.to_builtins(report), worth=worth, finished_at=Now(), **_BLANK_KEYS)
+    try:
+        _answer(test, *_ask(test, is_worth_asked=True))
+    except Exception:
+        _answer(test, _FAILED, None)
+        raise
+
+
+@transaction.atomic
+def _answer(test: ConnectionTest, report: ports.ConnectionReport, worth: Decimal | None) -> None:
+    outcome = without_nul(msgspec.to_builtins(report))
+    ConnectionTest.objects.filter(pk=test.pk).update(
+        outcome=outcome, worth=worth, finished_at=Now()
+    )
 
 
 def test_broker(*, broker_id: int, now: datetime) -> None:
@@ -95,17 +111,22 @@ def _ask(
     except (NotRunning, ExchangeError) as error:
         return ports.ConnectionReport(ok=False, message=str(error)), None
     report = client.test_connection()
-    if not report.ok or not is_worth_asked:
-        return report, None
-    worth, remark = value_balances(client, report.balances)
-    return replace(report, message=f"{report.message} {remark}".strip()), worth
+    kept, left_out = split_balances(report.balances)
+    words, worth = [report.message], None
+    if left_out:
+        words.append(f"Left out, because they can't be kept: {', '.join(left_out)}.")
+    if report.ok and is_worth_asked:
+        worth, remark = value_balances(client, kept)
+        words.append(remark)
+    message = " ".join(filter(None, words))
+    return replace(report, message=message, balances=tuple(kept)), worth
 
 
 def value_balances(
     client: ports.MarketData, balances: Sequence[ports.Balance]
 ) -> tuple[Decimal | None, str]:
-    """What balances are worth in USDT, and in words what that leaves out; None for an empty account, and
-    where the prices could not be read."""
+    """What balances are worth in USDT, and in words what that leaves out; None for an empty account,
+    where the prices could not be read, and for more than a column holds."""
     totals = {row.asset: row.free + row.locked for row in balances if row.free + row.locked}
     symbols = {asset: f"{asset}/USDT" for asset in sorted(totals.keys() - STABLECOINS)}
     try:
@@ -122,4 +143,7 @@ def value_balances(
     remark = (
         f"No price for {', '.join(unpriced)}: left out of what it is worth." if unpriced else ""
     )
-    return round(sum(priced, Decimal(0)), 2) or None, remark
+    worth = sum(priced, Decimal(0))
+    if worth > MOST:
+        return None, f"{remark} What the account is worth is too large to keep.".strip()
+    return round(worth, 2) or None, remark

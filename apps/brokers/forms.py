@@ -35,7 +35,7 @@ class BrokerForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own for
     accept_withdrawals = forms.BooleanField(
         required=False,
         widget=UnfoldBooleanSwitchWidget,
-        label="Use it although it can withdraw",
+        label="Use it although it can withdraw, or may be able to",
         help_text="Aristobot never withdraws, so its key needs no right to. Whoever steals a key that"
         " has it can empty the account.",
     )
@@ -137,11 +137,21 @@ class BrokerForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own for
             self.add_error(None, f"{report.message} {UNSAVED}")
         elif report.can_trade is False:
             self.add_error(None, f"This key may not trade: allow it to at {exchange}. {UNSAVED}")
-        elif report.can_withdraw and not self.cleaned_data["accept_withdrawals"]:
+        elif not self.cleaned_data["accept_withdrawals"]:
+            self._check_withdrawals(exchange, report.can_withdraw)
+
+    def _check_withdrawals(self, exchange: str, can_withdraw: bool | None) -> None:  # noqa: FBT001  three answers
+        if can_withdraw:
             self.add_error(
                 "accept_withdrawals",
                 f"This key can withdraw. {UNSAVED} Make one at {exchange} that can't, or switch this"
                 " on, and enter the keys again.",
+            )
+        elif can_withdraw is None and self.instance.environment == Environment.LIVE:
+            self.add_error(
+                "accept_withdrawals",
+                f"Whether this key can withdraw could not be learned. {UNSAVED} Enter the keys and try"
+                " again, or switch this on if you know what they may do.",
             )
 
 

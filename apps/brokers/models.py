@@ -93,8 +93,8 @@ class Balance(models.Model):
 
 
 class ConnectionTest(Account):
-    """A question to an exchange about keys that are not saved yet. A worker answers it and blanks the
-    keys at once; `worth` is what the balances make in USDT, None where that can't be told."""
+    """A question to an exchange about keys that are not saved yet. A worker blanks the keys
+    before it asks; `worth` is what the balances make in USDT, None where that can't be told."""
 
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)

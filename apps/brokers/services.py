@@ -1,5 +1,6 @@
 """Writing brokers: saving them, opening paper accounts, keeping what the exchange says of them."""
 
+import logging
 import secrets
 from collections.abc import Iterable
 from datetime import datetime
@@ -8,6 +9,7 @@ from decimal import Decimal
 from django.db import transaction
 
 from apps.accounts.models import User
+from apps.brokers.columns import split_balances, without_nul
 from apps.brokers.models import Account, Automation, Balance, Broker, ConnectionTest
 from apps.core.enqueue import enqueue_on_commit
 from apps.core.tasks import TaskName
@@ -16,6 +18,8 @@ from apps.domain.environments import Environment, Exchange
 from apps.domain.paper import paper_secret
 from apps.exchanges import ports
 from apps.exchanges.clients import create_client
+
+logger = logging.getLogger(__name__)
 
 
 def open_paper_broker(
@@ -73,7 +77,9 @@ def store_report(
     becomes the initial capital of a broker that has none."""
     older = Broker.objects.filter(pk=broker_id).exclude(connection_checked_at__gt=as_of)
     is_news = older.update(
-        connection_ok=report.ok, connection_message=report.message, connection_checked_at=as_of
+        connection_ok=report.ok,
+        connection_message=without_nul(report.message),
+        connection_checked_at=as_of,
     )
     if is_news and report.ok:
         store_balances(broker_id=broker_id, balances=report.balances, as_of=as_of)
@@ -91,14 +97,17 @@ def refresh_balances(*, broker_id: int, now: datetime) -> None:
 
 @transaction.atomic
 def store_balances(*, broker_id: int, balances: Iterable[ports.Balance], as_of: datetime) -> None:
-    """Replace the snapshot by one that was asked for at `as_of`; an older one changes nothing."""
+    """Replace the snapshot by one that was asked for at `as_of`; an older one changes nothing. What the
+    columns can't hold is left out and logged."""
     broker = Broker.objects.select_for_update().get(pk=broker_id)
     if broker.balances_as_of and broker.balances_as_of > as_of:
         return
+    kept, left_out = split_balances(row for row in balances if row.free or row.locked)
+    if left_out:
+        logger.warning("broker %s: balances that can't be kept: %s", broker_id, left_out)
     rows = [
         Balance(broker_id=broker_id, asset=row.asset, free=row.free, locked=row.locked)
-        for row in balances
-        if row.free or row.locked
+        for row in kept
     ]
     Balance.objects.filter(broker_id=broker_id).delete()
     Balance.objects.bulk_create(rows)

@@ -250,7 +250,11 @@ class ValkeyLimitStore:
         """Give the turn back, or stop waiting for it."""
         keys = [*self._keys("turn", name), *self._keys("waiting", name)]
         try:
-            self._end_turn(keys=keys, args=[token])
+            try:
+                self._end_turn(keys=keys, args=[token])
+            except RedisError:
+                # Doing it twice does no harm, and a turn that is not given back silences its key.
+                self._end_turn(keys=keys, args=[token])
         except RedisError as error:
             # The exchange may have answered, and its answer must not be lost; the turn ends by itself.
             logger.warning("The turn of %s was not given back: %s", name, error)

@@ -1,23 +1,31 @@
 """One tradable pair and the rules its exchange sets for orders in it."""
 
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, ROUND_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Decimal, localcontext
 
 ZERO = Decimal(0)
+#: Of a quotient; amounts and prices have half as many at most.
+_DIGITS = 80
 
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
     """The largest multiple of `step` that is not above `value`; a step of zero changes nothing."""
     if not step:
         return value
-    return (value / step).to_integral_value(rounding=ROUND_DOWN) * step
+    return _multiple(value, step, ROUND_DOWN)
 
 
 def ceil_to(value: Decimal, step: Decimal) -> Decimal:
     """The smallest multiple of `step` that is not below `value`; a step of zero changes nothing."""
     if not step:
         return value
-    return (value / step).to_integral_value(rounding=ROUND_UP) * step
+    return _multiple(value, step, ROUND_UP)
+
+
+def _multiple(value: Decimal, step: Decimal, rounding: str) -> Decimal:
+    # With few digits the quotient itself would be rounded, and in either direction.
+    with localcontext(prec=_DIGITS):
+        return (value / step).to_integral_value(rounding=rounding) * step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,8 @@ import websocket
 from apps.exchanges.errors import StreamClosed
 
 CONNECT_SECONDS = 10.0
+#: How long an exchange may take to agree to a login or a private subscription, whatever else it sends.
+AGREE_SECONDS = 10.0
 #: Exchanges cut a connection after 24 h; ending it ourselves just before comes at a quiet moment.
 MAX_AGE_SECONDS = 24 * 3600 - 300.0
 

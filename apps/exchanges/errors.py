@@ -13,6 +13,7 @@ ExchangeError                       none of the kinds below
 +-- ClockSkew                       refused for its time alone: correct the clock, repeat once
 +-- RateLimited                     refused for its rate alone: carries how long to wait
 +-- ExchangeUnavailable             nothing was done: a read is repeated, a write never arrived
+|   +-- Unreadable                  this answer to a read makes no sense, another one may
 |   +-- StreamClosed                a market stream ended: connect again
 +-- OutcomeUnknown                  a write may have been done: look it up, never repeat it
     +-- DuplicateClientOrderId      an order of this name exists: an earlier sending may be it
@@ -120,6 +121,10 @@ class ExchangeUnavailable(ExchangeError):
     """No usable answer, and certainly nothing done."""
 
     advice = "Try again in a moment."
+
+
+class Unreadable(ExchangeUnavailable):
+    """An answer came to a read, and it makes no sense: garbage, or about something else."""
 
 
 class StreamClosed(ExchangeUnavailable):

@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from apps.exchanges.errors import (
@@ -35,7 +36,8 @@ class OrderFeed:
         self._stream = stream
         self._sleep = sleep
         self._chance = chance
-        self._open: dict[str, OrderReport] = {}
+        #: By symbol and the exchange's id, which is unique within a symbol only at some.
+        self._open: dict[tuple[str, str], OrderReport] = {}
         #: Connected, and whatever was missed before has been asked for.
         self.is_gapless = False
         #: Why it last was not, in words.
@@ -68,19 +70,20 @@ class OrderFeed:
         self.is_gapless = False
 
     def _missed(self) -> Iterator[OrderReport]:
-        resting = {report.exchange_order_id: report for report in self._client.fetch_open_orders()}
-        for report in resting.values():
-            before = self._open.get(report.exchange_order_id)
+        resting = {_key(report): report for report in self._client.fetch_open_orders()}
+        for key, report in resting.items():
+            before = self._open.get(key)
             if before is None or _state(before) != _state(report):
                 yield self._with_fills(report)
-        for known in list(self._open.values()):
-            if known.exchange_order_id not in resting:
-                self._open.pop(known.exchange_order_id)
-                try:
-                    yield self._with_fills(self._client.fetch_order(known.ref))
-                except OrderNotFound:
-                    continue  # too old to be kept: nothing can be told of it
-        self._open = resting
+            self._open[key] = report
+        for key, known in list(self._open.items()):
+            if key in resting:
+                continue
+            # Kept until it has been told: a question that fails is asked again after the next connect.
+            # Of one that is too old to be kept nothing can be told.
+            with suppress(OrderNotFound):
+                yield self._with_fills(self._client.fetch_order(known.ref))
+            self._open.pop(key, None)
 
     def _with_fills(self, report: OrderReport) -> OrderReport:
         if not report.filled_quantity:
@@ -90,10 +93,14 @@ class OrderFeed:
 
     def _noted(self, report: OrderReport | None) -> OrderReport | None:
         if report is not None and report.status.is_terminal:
-            self._open.pop(report.exchange_order_id, None)
+            self._open.pop(_key(report), None)
         elif report is not None:
-            self._open[report.exchange_order_id] = report
+            self._open[_key(report)] = report
         return report
+
+
+def _key(report: OrderReport) -> tuple[str, str]:
+    return report.symbol, report.exchange_order_id
 
 
 def _state(report: OrderReport) -> tuple[object, ...]:

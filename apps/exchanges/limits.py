@@ -5,7 +5,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
@@ -34,8 +34,10 @@ PATIENCE_SECONDS = 3.0
 _TURN_POLL_SECONDS = 0.005
 #: Who waits for a turn says so again within this, or is taken for gone.
 WAITING_SECONDS = 1.0
-#: A turn outlives the longest request, so that only a crashed holder loses it to the clock.
-TURN_SECONDS = 16.0
+#: A turn outlives the longest request, looking up the name included, so that only a crashed holder loses it.
+TURN_SECONDS = 25.0
+#: No exchange bans for longer, and a wrong number must not silence us for ever.
+LONGEST_STOP_SECONDS = 3 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +246,9 @@ def venue_name(exchange: str, base_url: str) -> str:
     return f"{exchange}@{base_url.rstrip('/')}"
 
 
+_NO_TURN = nullcontext()
+
+
 class Throttle:
     """The limits that hold for one client: those of its address, and those of its key."""
 
@@ -263,7 +268,8 @@ class Throttle:
         self._store = store
         # Names are seen by whoever looks into the store, so the key itself is not in them.
         self._key = f"{venue}#{hashlib.sha256(api_key.encode()).hexdigest()[:16]}"
-        self._stops = (venue, self._key) if api_key else (venue,)
+        # What stops those without a key, such as too many public questions, stops nobody's orders.
+        self._stops = (venue, self._key if api_key else f"{venue}#public")
         self._stop = venue if stops_all_keys else self._stops[-1]
         self._one_at_a_time = one_at_a_time and bool(api_key)
         self._sleep = sleep
@@ -275,18 +281,21 @@ class Throttle:
     ) -> None:
         """Spend what a request costs, waiting a little for it; raises RateLimited, nothing sent."""
         spendings = [self._spending(*charge) for charge in charges]
-        give_up_at = self._give_up_at(deadline)
+        give_up_at = None
         while refusal := self._store.spend(spendings, share=priority.share, stops=self._stops):
+            give_up_at = give_up_at or self._give_up_at(deadline)
             if self._monotonic() + refusal.seconds > give_up_at:
                 raise self._limited(f"its limit {refusal.name} is used up", refusal.seconds)
             self._sleep(refusal.seconds)
 
-    @contextmanager
-    def turn(self, priority: Priority, deadline: datetime | None = None) -> Iterator[None]:
+    def turn(
+        self, priority: Priority, deadline: datetime | None = None
+    ) -> AbstractContextManager[None]:
         """Where an exchange takes one request of a key at a time: ours, while this lasts."""
-        if not self._one_at_a_time:
-            yield
-            return
+        return self._turn(priority, deadline) if self._one_at_a_time else _NO_TURN
+
+    @contextmanager
+    def _turn(self, priority: Priority, deadline: datetime | None) -> Iterator[None]:
         token, give_up_at = uuid.uuid4().hex, self._give_up_at(deadline)
         try:
             while not self._store.take_turn(
@@ -319,7 +328,7 @@ class Throttle:
                 is_ok=is_ok,
                 used=[self._spending(budget, count) for budget, count in (used or {}).items()],
                 stop=self._stop if stop_seconds else "",
-                stop_seconds=stop_seconds,
+                stop_seconds=min(stop_seconds, LONGEST_STOP_SECONDS),
             )
         )
 

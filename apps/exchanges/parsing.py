@@ -12,6 +12,9 @@ from apps.domain.candles import EPOCH, Timeframe
 from apps.exchanges.ports import Balance, Candles
 
 ZERO = Decimal(0)
+#: What a reader of an exchange's bytes may raise: not JSON or not as expected, not UTF-8, nested without
+#: end, numbers beyond all reckoning.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
 #: No price, quantity or total of an exchange comes near it.
 HUGE = Decimal(10) ** 24
 MAX_DIGITS = 30

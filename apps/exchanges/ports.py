@@ -13,15 +13,24 @@ from apps.domain.candles import EPOCH, Timeframe
 from apps.domain.markets import Market
 from apps.domain.orders import OrderListKind, OrderSide, OrderStatus, OrderType, TimeInForce
 from apps.exchanges.capabilities import Capabilities
+from apps.exchanges.errors import InvalidCredentials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """One API key; its representation shows nothing of it."""
+    """One API key; its representation shows nothing of it. Raises InvalidCredentials for what is none."""
 
     api_key: str = field(repr=False)
     api_secret: str = field(repr=False)
     passphrase: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        # They travel in headers; the secret never travels, and may be a key of many lines.
+        for what, text in (("API key", self.api_key), ("passphrase", self.passphrase or "")):
+            if not (text.isascii() and text.isprintable()):
+                raise InvalidCredentials(
+                    f"The {what} holds characters that no exchange uses: copy it again, whole."
+                )
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -145,6 +154,15 @@ class AttachedExit:
     trigger_price: Decimal
     price: Decimal | None = None
 
+    def __post_init__(self) -> None:
+        _check_positive(self.trigger_price, self.price)
+
+
+def _check_positive(*numbers: Decimal | None) -> None:
+    for number in numbers:
+        if number is not None and not (number.is_finite() and number > 0):
+            raise ValueError(f"{number} is no amount or price of an order.")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
@@ -171,6 +189,8 @@ class OrderRequest:
     is_exit: bool = False
 
     def __post_init__(self) -> None:
+        _check_positive(self.quantity, self.quote_amount, self.price, self.trigger_price)
+        _check_positive(self.trailing_share)
         kind = self.order_type
         if (self.quantity is None) == (self.quote_amount is None):
             raise ValueError("An order needs either a quantity or a quote amount.")

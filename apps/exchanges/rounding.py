@@ -11,7 +11,8 @@ from apps.exchanges.ports import AttachedExit, OrderRequest
 
 def decimal_text(value: Decimal) -> str:
     """A decimal without exponent and without trailing zeros, which count as too much precision."""
-    return format(value.normalize(), "f")
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def fit_to_market(
@@ -25,23 +26,32 @@ def fit_to_market(
     """
     favour = floor_to if request.side is OrderSide.BUY else ceil_to
     at_market = not request.order_type.has_limit_price
-    fitted = replace(
-        request,
-        quantity=request.quantity and market.round_quantity(request.quantity, at_market=at_market),
-        quote_amount=request.quote_amount and floor_to(request.quote_amount, market.quote_step),
-        price=request.price and favour(request.price, market.tick_size),
-        trigger_price=_nearest(request.trigger_price, market.tick_size),
-        stop_loss=_fit_exit(request.stop_loss, market),
-        take_profit=_fit_exit(request.take_profit, market),
+    tick = market.tick_size
+    quantity = request.quantity and market.round_quantity(request.quantity, at_market=at_market)
+    quote_amount = request.quote_amount and floor_to(request.quote_amount, market.quote_step)
+    price = request.price and favour(request.price, tick)
+    trigger_price = _nearest(request.trigger_price, tick)
+    exits = [
+        each and (_nearest(each.trigger_price, tick), _nearest(each.price, tick))
+        for each in (request.stop_loss, request.take_profit)
+    ]
+    attached = [number for each in exits if each for number in each]
+    for number in (price, trigger_price, *attached):
+        if number is not None and number <= 0:
+            raise _refused("PRICE_FILTER", market, f"a price is below the tick {tick}")
+    _check_size(request, market, quantity)
+    _check_notional(market, quantity, quote_amount, price or trigger_price or reference_price)
+    stop_loss, take_profit = (
+        each and AttachedExit(trigger_price=each[0] or ZERO, price=each[1]) for each in exits
     )
-    _check(fitted, market, reference_price)
-    return fitted
-
-
-def _fit_exit(attached: AttachedExit | None, market: Market) -> AttachedExit | None:
-    return attached and AttachedExit(
-        trigger_price=_nearest(attached.trigger_price, market.tick_size) or Decimal(0),
-        price=_nearest(attached.price, market.tick_size),
+    return replace(
+        request,
+        quantity=quantity,
+        quote_amount=quote_amount,
+        price=price,
+        trigger_price=trigger_price,
+        stop_loss=stop_loss,
+        take_profit=take_profit,
     )
 
 
@@ -49,19 +59,22 @@ def _nearest(price: Decimal | None, tick: Decimal) -> Decimal | None:
     return price if price is None or not tick else (price / tick).to_integral_value() * tick
 
 
-def _check(request: OrderRequest, market: Market, reference_price: Decimal | None) -> None:
-    for price in (request.price, request.trigger_price):
-        if price is not None and price <= 0:
-            raise _refused("PRICE_FILTER", market, f"a price is below the tick {market.tick_size}")
-    if request.quantity is not None:
+def _check_size(request: OrderRequest, market: Market, quantity: Decimal | None) -> None:
+    if quantity is not None:
         is_market = request.order_type is OrderType.MARKET
         lows = [market.min_quantity, market.market_min_quantity if is_market else ZERO]
         highs = [market.max_quantity, market.market_max_quantity if is_market else ZERO]
-        _check_range("LOT_SIZE", market, request.quantity, market.base, lows, highs)
-    notional = _notional(request, reference_price)
-    if notional is not None:
+        _check_range("LOT_SIZE", market, quantity, market.base, lows, highs)
+
+
+def _check_notional(
+    market: Market, quantity: Decimal | None, amount: Decimal | None, price: Decimal | None
+) -> None:
+    if amount is None and quantity is not None and price is not None:
+        amount = quantity * price
+    if amount is not None:
         lows, highs = [market.min_notional], [market.max_notional]
-        _check_range("NOTIONAL", market, notional, market.quote, lows, highs)
+        _check_range("NOTIONAL", market, amount, market.quote, lows, highs)
 
 
 def _check_range(
@@ -76,13 +89,6 @@ def _check_range(
         raise _refused(
             rule, market, f"{decimal_text(value)} {unit} is more than {decimal_text(largest)}"
         )
-
-
-def _notional(request: OrderRequest, reference_price: Decimal | None) -> Decimal | None:
-    if request.quote_amount is not None:
-        return request.quote_amount
-    price = request.price or request.trigger_price or reference_price
-    return None if price is None or request.quantity is None else request.quantity * price
 
 
 def _refused(rule: str, market: Market, why: str) -> InvalidOrder:

@@ -23,11 +23,14 @@ ANSWER_SECONDS = 11.0
 #: No answer of an exchange comes near it.
 MAX_BODY_BYTES = 64 * 1024 * 1024
 _MAX_IDLE = 8
+#: Routers forget quiet connections without a word, and a request into one is lost for its whole time-out.
+IDLE_SECONDS = 20.0
 _CHUNK_BYTES = 1 << 18
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
-#: Idle connections by process and base URL; a forked child must not speak on its parent's sockets.
-_idle: dict[tuple[int, str], list[socket.socket]] = {}
+#: Idle connections, and since when, by process and base URL: a forked child must not speak on its parent's
+#: sockets.
+_idle: dict[tuple[int, str], list[tuple[socket.socket, float]]] = {}
 _tls_contexts: list[ssl.SSLContext] = []
 
 
@@ -59,7 +62,7 @@ class PooledTransport:
             raise
         idle = _idle.setdefault((os.getpid(), self._base_url), [])
         if can_be_kept and len(idle) < _MAX_IDLE:
-            idle.append(connection)
+            idle.append((connection, time.monotonic()))
         else:
             connection.close()
         return answer
@@ -71,15 +74,20 @@ class PooledTransport:
         if body or request.method not in {"GET", "DELETE"}:
             lines.append(f"Content-Length: {len(body)}\r\n")
         head = "".join(lines)
-        if head.count("\r\n") != len(lines) + self._head.count("\r\n") - 1:
-            raise ValueError("A header or the path of a request holds a line break.")
-        return head.encode("latin-1") + b"\r\n" + body
+        if len(head.splitlines()) != len(lines) + self._head.count("\r\n") - 1 or "\0" in head:
+            raise NotSent("a part of the request holds a line break: check key and passphrase")
+        try:
+            return head.encode("latin-1") + b"\r\n" + body
+        except UnicodeEncodeError:
+            # Its own words would quote the key.
+            message = "a part of the request can't be written as HTTP: check key and passphrase"
+            raise NotSent(message) from None
 
     def _take_idle(self) -> socket.socket | None:
         idle = _idle.get((os.getpid(), self._base_url))
         while idle:
-            connection = idle.pop()
-            if _is_quiet(connection):
+            connection, since = idle.pop()
+            if time.monotonic() - since < IDLE_SECONDS and _is_quiet(connection):
                 return connection
             connection.close()
         return None
@@ -113,13 +121,22 @@ class PooledTransport:
                 data = connection.recv(_CHUNK_BYTES)
                 reader.feed(data) if data else reader.end()
             return reader.answer(), reader.can_be_kept
-        except (OSError, httptools.HttpParserError, zlib.error, _Malformed) as e:
+        except _USELESS as e:
             words = str(e) or type(e).__name__
             raise ConnectionCut(f"no usable answer from {self._base_url} ({words})") from e
 
 
 class _Malformed(Exception):
     """The other side does not speak HTTP as it should."""
+
+
+_USELESS = (
+    OSError,
+    httptools.HttpParserError,
+    httptools.HttpParserUpgrade,
+    zlib.error,
+    _Malformed,
+)
 
 
 class _AnswerReader:
@@ -135,7 +152,9 @@ class _AnswerReader:
         self.can_be_kept = False
 
     def on_message_begin(self) -> None:
-        """An interim answer (1xx) may have come before: start anew."""
+        """An interim answer (1xx) may have come before: start anew; after the answer nothing may come."""
+        if self.is_complete:
+            raise _Malformed("more than one answer came")
         self._headers, self._chunks, self._size, self._has_head = {}, [], 0, False
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -212,4 +231,4 @@ def close_idle() -> None:
     for (pid, _base_url), connections in _idle.items():
         while pid == os.getpid() and connections:
             with contextlib.suppress(OSError):
-                connections.pop().close()
+                connections.pop()[0].close()

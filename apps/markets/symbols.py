@@ -10,6 +10,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from apps.core.enqueue import enqueue_on_commit
 from apps.core.locks import advisory_lock
@@ -18,7 +19,7 @@ from apps.core.venues import NotRunning, client_options
 from apps.domain.environments import Environment, Exchange
 from apps.domain.markets import ZERO, Market
 from apps.exchanges.clients import create_client
-from apps.exchanges.errors import ExchangeError
+from apps.exchanges.errors import ExchangeError, ExchangeUnavailable
 from apps.markets.models import Symbol, SymbolSync
 
 _CHUNK = 100
@@ -32,6 +33,11 @@ _RULES = (
 _COLUMNS = ("base", "quote", *_RULES, "is_trading")
 #: A QuantityField holds 18 digits before the point.
 _TOO_LARGE = Decimal(10) ** 18
+#: Where at least so many symbols trade, no larger share of them stops at once without doubt.
+_MANY = 10
+_DOUBTFUL_SHARE = Decimal("0.2")
+#: A doubtful reading is believed if the one before it, within this time, said the same.
+_DOUBT_LASTS = timedelta(hours=1)
 _PROGRESS = "UPDATE markets_symbolsync SET done = %s, total = %s WHERE id = %s"
 
 #: Told how many markets, of how many, are stored.
@@ -40,15 +46,24 @@ Progress = Callable[[int, int], None]
 
 @dataclass(kw_only=True)
 class Changes:
-    """What a reading changed, in symbols; `dropped_limits` are maxima too large to keep, `left_out`
-    markets with another rule that can't be kept as it is."""
+    """What a reading changed, in symbols; of those that were `trading` before, `stopped` are no longer.
+    `dropped_limits` are maxima too large to keep, `left_out` markets with another rule that can't be
+    kept as it is."""
 
+    trading: int = 0
+    stopped: int = 0
     listed: int = 0
     added: int = 0
     updated: int = 0
     removed: int = 0
     dropped_limits: int = 0
     left_out: int = 0
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it rather looks like a mistake of the exchange: nothing listed, or many stop at once."""
+        are_many = self.trading >= _MANY and self.stopped > self.trading * _DOUBTFUL_SHARE
+        return not self.listed or are_many
 
     def describe(self) -> str:
         """In words, for the notice at the end."""
@@ -77,7 +92,8 @@ def request_sync(*, exchange: Exchange, environment: Environment) -> None:
 
 def sync_symbols(*, exchange: Exchange, environment: Environment) -> bool:
     """Read all markets from the exchange and replace their rules; False while another process does.
-    Raises ExchangeError or NotRunning, which change nothing but the state of the reading."""
+    Raises ExchangeError or NotRunning, which change nothing but the state of the reading: so ends a
+    doubtful one too, unless the last one within an hour was the same."""
     with advisory_lock(f"sync_symbols:{exchange}:{environment}") as is_ours:
         if is_ours:
             _sync(exchange, environment)
@@ -87,6 +103,7 @@ def sync_symbols(*, exchange: Exchange, environment: Environment) -> bool:
 def _sync(exchange: Exchange, environment: Environment) -> None:
     sync, _created = SymbolSync.objects.get_or_create(exchange=exchange, environment=environment)
     row = SymbolSync.objects.filter(pk=sync.pk)
+    is_recent = sync.finished_at and timezone.now() - sync.finished_at < _DOUBT_LASTS
     row.update(state=SymbolSync.State.RUNNING, started_at=Now(), finished_at=None, done=0, total=0)
     try:
         client = create_client(exchange, **client_options(exchange, environment))
@@ -95,6 +112,10 @@ def _sync(exchange: Exchange, environment: Environment) -> None:
             changes = store_symbols(
                 exchange=exchange, environment=environment, markets=markets, tell=tell
             )
+            if changes.is_doubtful:
+                doubt = _describe_doubt(exchange, changes)
+                if not is_recent or sync.message != doubt:
+                    raise ExchangeUnavailable(doubt, exchange=exchange)
             row.update(
                 state=SymbolSync.State.DONE,
                 done=len(markets),
@@ -106,8 +127,17 @@ def _sync(exchange: Exchange, environment: Environment) -> None:
                 finished_at=Now(),
             )
     except (ExchangeError, NotRunning, DatabaseError) as error:
-        row.update(state=SymbolSync.State.FAILED, message=str(error), finished_at=Now())
+        message = str(error).replace("\0", "")  # which no column holds
+        row.update(state=SymbolSync.State.FAILED, message=message, finished_at=Now())
         raise
+
+
+def _describe_doubt(exchange: Exchange, changes: Changes) -> str:
+    still = changes.trading - changes.stopped
+    return (
+        f"{exchange.title()} told only {still:,} of {changes.trading:,} trading markets: nothing was"
+        " changed. Sync again: the same answer twice within an hour is believed."
+    )
 
 
 @contextmanager
@@ -138,6 +168,7 @@ def store_symbols(
     known = {
         row.name: row for row in Symbol.objects.filter(exchange=exchange, environment=environment)
     }
+    trading = {name for name, row in known.items() if row.is_trading}
     listed: set[str] = set()
     for start in range(0, len(markets), _CHUNK):
         tell(start, len(markets))
@@ -154,6 +185,8 @@ def store_symbols(
     gone = [row.pk for name, row in known.items() if row.is_trading and name not in listed]
     changes.removed = Symbol.objects.filter(pk__in=gone).update(is_trading=False)
     changes.listed = len(listed)
+    still = {market.symbol for market in markets if market.is_trading} & listed
+    changes.trading, changes.stopped = len(trading), len(trading - still)
     return changes
 
 

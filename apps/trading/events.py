@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from apps.brokers.columns import without_nul
 from apps.core.traces import current_trace_id
 from apps.trading.models import Order, OrderEvent
 
@@ -11,12 +12,13 @@ from apps.trading.models import Order, OrderEvent
 def record_event(
     order: Order, *, at: datetime, message: str, raw: Mapping[str, Any] | None = None
 ) -> OrderEvent:
-    """Write down what just happened to `order`, with the exchange's redacted answer if there is one."""
+    """Write down what just happened to `order`, with the exchange's redacted answer if there is one;
+    without NUL, which no column holds."""
     return OrderEvent.objects.create(
         order=order,
         at=at,
         status=order.status,
-        message=message,
-        raw=dict(raw) if raw is not None else None,
+        message=without_nul(message),
+        raw=without_nul(raw),
         trace_id=current_trace_id(),
     )

@@ -124,11 +124,12 @@ def _find_denial(
         return DenialCode.STALE
     if case.standing.in_flight:
         return DenialCode.IN_FLIGHT
-    if not case.symbol.is_trading:
-        return DenialCode.MARKET_CLOSED
     size = quantity if quantity is not None else quote_amount
     if case.is_exit:
         return _find_exit_denial(case, size or Decimal(0))
+    # Of exits the exchange itself decides: our list of markets may be wrong or old.
+    if not case.symbol.is_trading:
+        return DenialCode.MARKET_CLOSED
     return (
         _find_switch_denial(case)
         or _find_balance_denial(case)

@@ -4,6 +4,7 @@ import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from django.db import DatabaseError
 from django.db.models import Q
 
 from apps.brokers.models import Broker
@@ -72,11 +73,15 @@ def poll_broker(*, broker_id: int, now: datetime) -> None:
 
 
 def _settle_or_report(order: Order, client: ports.ExchangeClient, now: datetime) -> None:
-    """A refusal concerns this order alone; only an exchange that can't be reached ends the round."""
+    """What goes wrong concerns this order alone; only an exchange that can't be reached, or wants us to
+    wait, ends the round."""
     try:
         settle_order(order=order, client=client, now=now)
-    except errors.Rejected as error:
-        logger.warning("order %s can't be looked up: %s", order.client_order_id, error)
+    except (errors.ExchangeError, DatabaseError) as error:
+        is_about_all = isinstance(error, errors.ExchangeUnavailable | errors.RateLimited)
+        if is_about_all and not isinstance(error, errors.Unreadable):
+            raise
+        logger.warning("order %s can't be settled: %s", order.client_order_id, error)
 
 
 def settle_order(*, order: Order, client: ports.ExchangeClient, now: datetime) -> None:

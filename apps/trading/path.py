@@ -140,12 +140,18 @@ def _send(order: Order) -> ports.OrderReport | errors.ExchangeError | Unclear:
 @transaction.atomic
 def apply_report(*, order_id: int, report: ports.OrderReport, now: datetime) -> Order:
     """Move our order to what the exchange reports. Repeating a report, or getting an older one late,
-    changes nothing. Locks the order's row."""
+    changes nothing, nor does one about another order. Locks the order's row."""
     order = (
         Order.objects.select_for_update(of=("self",))
         .select_related("symbol", "broker")
         .get(pk=order_id)
     )
+    if not _is_about(order, report):
+        name = report.client_order_id or report.exchange_order_id
+        logger.error(
+            "order %s: ignored a report about %s, %s", order.client_order_id, name, report.symbol
+        )
+        return order
     record_fills(order=order, fills=report.fills)
     was_settled, before = order.is_settled, (order.status, order.filled_quantity)
     if report.filled_quantity is None or report.filled_quantity >= order.filled_quantity:
@@ -157,6 +163,11 @@ def apply_report(*, order_id: int, report: ports.OrderReport, now: datetime) -> 
     if order.is_settled and not was_settled and order.filled_quantity:
         enqueue_on_commit(TaskName.REFRESH_BALANCES, broker_id=order.broker_id)
     return order
+
+
+def _is_about(order: Order, report: ports.OrderReport) -> bool:
+    name = report.client_order_id
+    return report.symbol == order.symbol.name and (not name or name == order.client_order_id)
 
 
 def _take_over(order: Order, report: ports.OrderReport, now: datetime) -> None:

@@ -22,6 +22,14 @@ def test_a_snapshot_replaces_the_one_before(broker: Broker, now: datetime) -> No
     assert [(row.asset, row.free) for row in broker.balances.all()] == [("BTC", 1)]
 
 
+def test_a_snapshot_is_kept_without_what_no_column_holds(broker: Broker, now: datetime) -> None:
+    told = [balance("BTC", 1), balance("A" * 21, 1), balance("ETH", "1e18")]
+
+    services.store_balances(broker_id=broker.pk, balances=told, as_of=now)
+
+    assert [(row.asset, row.free) for row in broker.balances.all()] == [("BTC", 1)]
+
+
 def test_an_older_snapshot_changes_nothing(broker: Broker, now: datetime) -> None:
     services.store_balances(
         broker_id=broker.pk, balances=[balance("BTC", 1)], as_of=now - timedelta(seconds=1)

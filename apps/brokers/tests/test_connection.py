@@ -3,8 +3,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import DataError, transaction
 from django.db import connection as database
-from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -14,6 +14,7 @@ from apps.brokers.forms import BrokerForm
 from apps.brokers.models import Broker, ConnectionTest
 from apps.brokers.tests.fakes import FORM, REAL, FakeClient, FakeWorker, balance, report, save
 from apps.core.tasks import TaskName
+from apps.exchanges import ports
 from apps.exchanges.errors import ExchangeUnavailable
 from apps.exchanges.ports import ConnectionReport
 
@@ -44,6 +45,7 @@ def test_the_symbols_are_read_after_saving(client: Client, alice: User, worker: 
         (REFUSED, "The secret is wrong."),
         (report(can_trade=False), "may not trade"),
         (report(can_withdraw=True), "can withdraw"),
+        (report(can_withdraw=None), "could not be learned"),
     ],
 )
 def test_a_key_that_will_not_do_is_not_saved(
@@ -59,12 +61,21 @@ def test_a_key_that_will_not_do_is_not_saved(
     assert not ConnectionTest.objects.exists()
 
 
-def test_who_insists_may_use_a_key_that_can_withdraw(
-    client: Client, alice: User, worker: FakeWorker
+@pytest.mark.parametrize("can_withdraw", [True, None])
+def test_who_insists_may_use_a_key_that_can_or_may_withdraw(
+    client: Client, alice: User, worker: FakeWorker, can_withdraw: bool | None
 ) -> None:
-    worker.client.report = report(can_withdraw=True)
+    worker.client.report = report(can_withdraw=can_withdraw)
 
     assert save(client, alice, **REAL, accept_withdrawals="on") == "saved"
+
+
+def test_away_from_real_money_rights_that_are_not_told_do_no_harm(
+    client: Client, alice: User, worker: FakeWorker
+) -> None:
+    worker.client.report = report(can_withdraw=None)
+
+    assert save(client, alice, **{**REAL, "environment": "testnet"}) == "saved"
 
 
 def test_without_a_worker_nothing_is_saved(client: Client, alice: User, worker: FakeWorker) -> None:
@@ -217,6 +228,89 @@ def test_a_second_delivery_asks_no_more(alice: User, worker: FakeWorker, now: da
     assert len(worker.accounts) == 1
 
 
+def test_a_second_delivery_meanwhile_does_not_ask_without_keys(
+    alice: User, worker: FakeWorker, now: datetime
+) -> None:
+    test = ConnectionTest.objects.create(owner=alice, exchange="binance", environment="live")
+    ConnectionTest.objects.update(started_at=now)
+
+    connection.run_connection_test(test_id=test.pk, now=now)
+
+    assert worker.accounts == []
+
+
+def test_a_test_that_fails_leaves_no_keys_and_tells_who_waits(
+    alice: User, worker: FakeWorker, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = ConnectionTest.objects.create(
+        owner=alice, exchange="binance", environment="live", api_key="key", api_secret="secret"
+    )
+    seen: list[tuple[str, str]] = []
+
+    def fail() -> ConnectionReport:
+        row = ConnectionTest.objects.get()
+        seen.append((row.api_key, row.api_secret))
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(worker.client, "test_connection", fail)
+
+    with pytest.raises(RuntimeError):
+        connection.run_connection_test(test_id=test.pk, now=now)
+
+    test.refresh_from_db()
+    assert (seen, test.api_key, test.api_secret) == ([("", "")], "", "")
+    assert test.finished_at
+    assert test.report
+    assert (test.report.ok, "could not be tested" in test.report.message) == (False, True)
+
+
+def test_an_answer_that_no_column_holds_is_told_all_the_same(
+    alice: User, worker: FakeWorker, now: datetime
+) -> None:
+    test = ConnectionTest.objects.create(owner=alice, exchange="binance", environment="live")
+    worker.client.report = report(server_time_offset=float("inf"))
+
+    with pytest.raises(DataError):
+        connection.run_connection_test(test_id=test.pk, now=now)
+
+    test.refresh_from_db()
+    assert test.report
+    assert not test.report.ok
+
+
+def test_words_are_kept_without_what_no_column_holds(
+    client: Client, alice: User, worker: FakeWorker
+) -> None:
+    worker.client.report = report(message="Conn\0ected.", permissions=("sp\0ot",))
+
+    assert save(client, alice, **REAL) == "saved"
+
+    assert Broker.objects.get().connection_message == "Connected."
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        balance("A" * 21, 1),
+        balance("A\0", 1),
+        balance("AAA", "1e18"),
+        balance("AAA", "NaN"),
+        balance("USDC", 2),
+    ],
+)
+def test_a_balance_that_no_column_holds_is_left_out_and_named(
+    client: Client, alice: User, worker: FakeWorker, odd: ports.Balance
+) -> None:
+    worker.client.report = report(balances=(balance("USDC", 1), odd))
+
+    assert save(client, alice, **REAL) == "saved"
+
+    broker = Broker.objects.get()
+    assert [(row.asset, row.free) for row in broker.balances.all()] == [("USDC", 1)]
+    assert f"can't be kept: {odd.asset[:20]}".rstrip("\0") in broker.connection_message
+    assert broker.initial_capital == 1
+
+
 def test_what_was_left_behind_is_forgotten(alice: User) -> None:
     row = ConnectionTest.objects.create(owner=alice, exchange="binance", environment="live")
     later = row.created_at + timedelta(seconds=1)
@@ -319,6 +413,15 @@ def test_balances_are_valued_in_usdt(
     value, _remark = connection.value_balances(FakeClient(prices=prices), balances)  # type: ignore[arg-type]
 
     assert value == (None if worth is None else Decimal(worth))
+
+
+@pytest.mark.parametrize("price", ["1e23", "1e10"])
+def test_a_worth_that_no_column_holds_is_unknown(price: str) -> None:
+    client = FakeClient(prices={"PEPE/USDT": price})
+
+    value, remark = connection.value_balances(client, [balance("PEPE", "1e10")])  # type: ignore[arg-type]
+
+    assert (value, "too large to keep" in remark) == (None, True)
 
 
 def test_prices_that_can_not_be_read_leave_the_worth_unknown() -> None:

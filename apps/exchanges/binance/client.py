@@ -25,6 +25,7 @@ from apps.exchanges.binance.orders import (
 from apps.exchanges.binance.parse import (
     Account,
     KeyRights,
+    list_wire_symbols,
     parse_account,
     parse_candles,
     parse_fees,
@@ -35,7 +36,13 @@ from apps.exchanges.binance.parse import (
     parse_tickers,
 )
 from apps.exchanges.binance.session import Session
-from apps.exchanges.errors import ExchangeError, OrderNotFound, OutcomeUnknown, UnknownSymbol
+from apps.exchanges.errors import (
+    ExchangeError,
+    InvalidOrder,
+    OrderNotFound,
+    OutcomeUnknown,
+    UnknownSymbol,
+)
 from apps.exchanges.http import Transport
 from apps.exchanges.limits import PROCESS_LIMITS, LimitStore, Priority
 from apps.exchanges.parsing import milliseconds, read_candles
@@ -83,6 +90,7 @@ class BinanceClient:
             credentials, transport or PooledTransport(host), limits, host=host, now=now
         )
         self._symbols = _symbols_of_host.setdefault(host, {})
+        self._is_real = host == constants.REST_URL
 
     @property
     def venue(self) -> str:
@@ -159,7 +167,7 @@ class BinanceClient:
         CAPABILITIES.check_order(request)
         return self._session.write(
             constants.PLACE,
-            partial(_parse_order, symbol=request.symbol),
+            partial(_parse_order, ref=_ref(request)),
             order_params(request),
             priority=_priority(request),
             deadline=deadline,
@@ -178,7 +186,7 @@ class BinanceClient:
 
     def cancel_order(self, ref: OrderRef) -> OrderReport:
         """The order after its cancel; OutcomeUnknown also when no such order is open any more."""
-        parse = partial(_parse_order, symbol=ref.symbol, is_cancel=True)
+        parse = partial(_parse_order, ref=ref, is_cancel=True)
         try:
             return self._session.write(
                 constants.CANCEL, parse, _name(ref), priority=Priority.PROTECT
@@ -210,15 +218,23 @@ class BinanceClient:
         CAPABILITIES.check_order(target)
         if (shrunk := _shrunk_quantity(current, target)) is not None:
             # Unless it is sent again, an amended order gets a random client order id.
-            kept = {"newClientOrderId": current.client_order_id or target.client_order_id}
+            kept = current.client_order_id or target.client_order_id
             order = self._session.write(
                 constants.AMEND,
-                partial(_parse_amended, symbol=target.symbol),
-                {**_name(current.ref), **kept, "newQty": decimal_text(shrunk)},
+                partial(_parse_amended, ref=replace(current.ref, client_order_id=kept)),
+                {
+                    **_name(current.ref),
+                    "newClientOrderId": kept,
+                    "newQty": decimal_text(shrunk),
+                },
                 priority=_priority(target),
                 deadline=deadline,
             )
             return EditReport(method=EditMethod.AMENDED, order=order)
+        # What has filled since `current` was read would be bought again.
+        guard = {} if current.filled_quantity else {"cancelRestrictions": "ONLY_NEW"}
+        if current.filled_quantity:
+            self._check_is_current(current)
         name = _name(current.ref)
         old = {
             {"orderId": "cancelOrderId", "origClientOrderId": "cancelOrigClientOrderId"}[key]: value
@@ -227,16 +243,23 @@ class BinanceClient:
         }
         order = self._session.write(
             constants.CANCEL_REPLACE,
-            partial(_parse_replacement, symbol=target.symbol),
-            {**order_params(target), **old, "cancelReplaceMode": "STOP_ON_FAILURE"},
+            partial(_parse_replacement, ref=_ref(target)),
+            {**order_params(target), **old, **guard, "cancelReplaceMode": "STOP_ON_FAILURE"},
             priority=_priority(target),
             deadline=deadline,
         )
         return EditReport(method=EditMethod.REPLACED, order=order)
 
+    def _check_is_current(self, current: OrderReport) -> None:
+        if self.fetch_order(current.ref).filled_quantity != current.filled_quantity:
+            raise InvalidOrder(
+                f"Order {current.ref} has filled further meanwhile: nothing was changed. Read it again.",
+                exchange=EXCHANGE,
+            )
+
     def fetch_order(self, ref: OrderRef) -> OrderReport:
         """The order as it stands, without its fills."""
-        parse = partial(_parse_order, symbol=ref.symbol)
+        parse = partial(_parse_order, ref=ref)
         return self._session.signed_read(
             constants.ORDER, parse, _name(ref), priority=Priority.PROTECT
         )
@@ -302,7 +325,11 @@ class BinanceClient:
             account = self._read_account()
         except ExchangeError as e:
             return ConnectionReport(ok=False, message=e.message)
-        rights = self._read_key_rights()
+        try:
+            rights = self._read_key_rights()
+        except ExchangeError as e:
+            words = "Connected, but what the key may do could not be read: try again."
+            return ConnectionReport(ok=False, message=f"{words} {e.message}")
         can_trade = account.can_trade and (rights is None or rights.enable_spot_and_margin_trading)
         can_withdraw = rights.enable_withdrawals if rights else None
         return ConnectionReport(
@@ -319,7 +346,7 @@ class BinanceClient:
     def with_canonical_symbol(self, report: OrderReport) -> OrderReport:
         """A report that still carries the wire symbol; one that the exchange does not list stays."""
         self._learn_symbols([report.symbol])
-        symbol = self._symbols.get(report.symbol, report.symbol)
+        symbol = self._symbols.get(report.symbol) or report.symbol
         fills = tuple(replace(fill, symbol=symbol) for fill in report.fills)
         return replace(report, symbol=symbol, fills=fills)
 
@@ -328,11 +355,12 @@ class BinanceClient:
         return self._session.signed_read(constants.ACCOUNT, parse_account, params)
 
     def _read_key_rights(self) -> KeyRights | None:
-        # Only the real exchange is sure to have this; the account has answered, so the key works
-        # and not knowing its rights is no failure.
         try:
             return self._session.signed_read(constants.KEY_RIGHTS, parse_key_rights)
         except ExchangeError:
+            # The testnet does not have this question, and its money is nobody's.
+            if self._is_real:
+                raise
             return None
 
     def _read_markets(self, params: Mapping[str, str]) -> dict[str, Market]:
@@ -345,14 +373,28 @@ class BinanceClient:
             self._read_markets({"symbols": msgspec.json.encode(unknown).decode()})
 
     def _parse_all_tickers(self, body: bytes) -> dict[str, Ticker]:
-        if not self._symbols:
+        unknown = [wire for wire in list_wire_symbols(body) if wire not in self._symbols]
+        if unknown:
             self._read_markets({})
+            # What is not listed at all is not asked for again.
+            self._symbols.update({wire: "" for wire in unknown if wire not in self._symbols})
         return parse_tickers(body, self._symbols)
 
 
-def _parse_order(body: bytes, symbol: str, *, is_cancel: bool = False) -> OrderReport:
+def _parse_order(body: bytes, ref: OrderRef, *, is_cancel: bool = False) -> OrderReport:
+    """The order that was asked for; raises msgspec.ValidationError where another one is told of."""
     raw = msgspec.json.decode(body, type=dict[str, object])
-    return parse_order(raw, symbol, is_cancel=is_cancel)
+    return _check_is(ref, parse_order(raw, is_cancel=is_cancel))
+
+
+def _check_is(ref: OrderRef, report: OrderReport) -> OrderReport:
+    told = (report.symbol, report.client_order_id, report.exchange_order_id)
+    asked = (wire_symbol(ref.symbol), ref.client_order_id, ref.exchange_order_id)
+    for ours, theirs in zip(asked, told, strict=True):
+        if ours and ours != theirs:
+            raise msgspec.ValidationError(f"it tells of {theirs}, not of {ours}")
+    fills = tuple(replace(fill, symbol=ref.symbol) for fill in report.fills)
+    return replace(report, symbol=ref.symbol, fills=fills)
 
 
 def _ignore(body: bytes) -> None:
@@ -365,12 +407,12 @@ def _parse_orders(body: bytes, symbol: str | None = None) -> list[OrderReport]:
     return [parse_order(row, symbol) for row in rows]
 
 
-def _parse_amended(body: bytes, symbol: str) -> OrderReport:
-    return parse_order(parse_amended(body), symbol)
+def _parse_amended(body: bytes, ref: OrderRef) -> OrderReport:
+    return _check_is(ref, parse_order(parse_amended(body)))
 
 
-def _parse_replacement(body: bytes, symbol: str) -> OrderReport:
-    return parse_order(parse_replacement(body), symbol)
+def _parse_replacement(body: bytes, ref: OrderRef) -> OrderReport:
+    return _check_is(ref, parse_order(parse_replacement(body)))
 
 
 def _parse_order_list(body: bytes, request: OrderListRequest) -> OrderListReport:
@@ -394,6 +436,10 @@ def _turn_page(params: dict[str, str], name: str, last_id: int) -> None:
     if last_id < int(params.get(name, "0")):
         raise ExchangeError(f"Binance told rows before the {name} it was asked from.")
     params[name] = str(last_id + 1)
+
+
+def _ref(request: OrderRequest) -> OrderRef:
+    return OrderRef(symbol=request.symbol, client_order_id=request.client_order_id)
 
 
 def _name(ref: OrderRef) -> dict[str, str]:

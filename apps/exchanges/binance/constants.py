@@ -68,46 +68,44 @@ WAIT_SECONDS = {429: 60.0, 418: 120.0}
 
 
 class Endpoint(NamedTuple):
-    """A call with its request weight, and how many unfilled orders it may add."""
+    """A call and what it costs; a successful order costs less than is set aside for it."""
 
     method: str
     path: str
-    weight: int = 1
-    orders: int = 0
-
-    @property
-    def charges(self) -> tuple[Charge, ...]:
-        """What it costs; a successful order costs less than is set aside for it."""
-        weight = Charge(WEIGHT, self.weight)
-        if not self.orders:
-            return (weight,)
-        return (weight, Charge(ORDERS_10S, self.orders), Charge(ORDERS_DAY, self.orders))
+    charges: tuple[Charge, ...]
 
 
-TIME = Endpoint("GET", "/api/v3/time")
-EXCHANGE_INFO = Endpoint("GET", "/api/v3/exchangeInfo", 20)
-KLINES = Endpoint("GET", "/api/v3/klines", 2)
-TICKER = Endpoint("GET", "/api/v3/ticker/24hr", 2)
-TICKERS_NAMED = Endpoint("GET", "/api/v3/ticker/24hr", 40)
-TICKERS_ALL = Endpoint("GET", "/api/v3/ticker/24hr", 80)
-ACCOUNT = Endpoint("GET", "/api/v3/account", 20)
-COMMISSION = Endpoint("GET", "/api/v3/account/commission", 20)
-KEY_RIGHTS = Endpoint("GET", "/sapi/v1/account/apiRestrictions")
-PLACE = Endpoint("POST", "/api/v3/order", 1, orders=1)
-CANCEL = Endpoint("DELETE", "/api/v3/order")
-CANCEL_ALL = Endpoint("DELETE", "/api/v3/openOrders")
-CANCEL_REPLACE = Endpoint("POST", "/api/v3/order/cancelReplace", 1, orders=1)
-AMEND = Endpoint("PUT", "/api/v3/order/amend/keepPriority", 4)
-ORDER = Endpoint("GET", "/api/v3/order", 4)
-OPEN_ORDERS = Endpoint("GET", "/api/v3/openOrders", 6)
-OPEN_ORDERS_ALL = Endpoint("GET", "/api/v3/openOrders", 80)
-ALL_ORDERS = Endpoint("GET", "/api/v3/allOrders", 20)
-MY_TRADES = Endpoint("GET", "/api/v3/myTrades", 20)
-MY_TRADES_OF_ORDER = Endpoint("GET", "/api/v3/myTrades", 5)
+def _endpoint(method: str, path: str, weight: int = 1, *, orders: int = 0) -> Endpoint:
+    charges: tuple[Charge, ...] = (Charge(WEIGHT, weight),)
+    if orders:
+        charges = (*charges, Charge(ORDERS_10S, orders), Charge(ORDERS_DAY, orders))
+    return Endpoint(method, path, charges)
+
+
+TIME = _endpoint("GET", "/api/v3/time")
+EXCHANGE_INFO = _endpoint("GET", "/api/v3/exchangeInfo", 20)
+KLINES = _endpoint("GET", "/api/v3/klines", 2)
+TICKER = _endpoint("GET", "/api/v3/ticker/24hr", 2)
+TICKERS_NAMED = _endpoint("GET", "/api/v3/ticker/24hr", 40)
+TICKERS_ALL = _endpoint("GET", "/api/v3/ticker/24hr", 80)
+ACCOUNT = _endpoint("GET", "/api/v3/account", 20)
+COMMISSION = _endpoint("GET", "/api/v3/account/commission", 20)
+KEY_RIGHTS = _endpoint("GET", "/sapi/v1/account/apiRestrictions")
+PLACE = _endpoint("POST", "/api/v3/order", 1, orders=1)
+CANCEL = _endpoint("DELETE", "/api/v3/order")
+CANCEL_ALL = _endpoint("DELETE", "/api/v3/openOrders")
+CANCEL_REPLACE = _endpoint("POST", "/api/v3/order/cancelReplace", 1, orders=1)
+AMEND = _endpoint("PUT", "/api/v3/order/amend/keepPriority", 4)
+ORDER = _endpoint("GET", "/api/v3/order", 4)
+OPEN_ORDERS = _endpoint("GET", "/api/v3/openOrders", 6)
+OPEN_ORDERS_ALL = _endpoint("GET", "/api/v3/openOrders", 80)
+ALL_ORDERS = _endpoint("GET", "/api/v3/allOrders", 20)
+MY_TRADES = _endpoint("GET", "/api/v3/myTrades", 20)
+MY_TRADES_OF_ORDER = _endpoint("GET", "/api/v3/myTrades", 5)
 ORDER_LISTS = {
-    OrderListKind.OCO: Endpoint("POST", "/api/v3/orderList/oco", 1, orders=2),
-    OrderListKind.OTO: Endpoint("POST", "/api/v3/orderList/oto", 1, orders=2),
-    OrderListKind.OTOCO: Endpoint("POST", "/api/v3/orderList/otoco", 1, orders=3),
+    OrderListKind.OCO: _endpoint("POST", "/api/v3/orderList/oco", 1, orders=2),
+    OrderListKind.OTO: _endpoint("POST", "/api/v3/orderList/oto", 1, orders=2),
+    OrderListKind.OTOCO: _endpoint("POST", "/api/v3/orderList/otoco", 1, orders=3),
 }
 
 CAPABILITIES = Capabilities(
@@ -183,6 +181,9 @@ _CODES_OF: dict[type[ExchangeError], tuple[int, ...]] = {
 ERRORS: dict[int, type[ExchangeError]] = {
     code: kind for kind, codes in _CODES_OF.items() for code in codes
 }
+
+#: Too many unfilled orders of one account: that is nobody else's trouble, so nobody has to wait for it.
+ORDER_LIMIT = -1015
 
 #: Codes that stand for many reasons; the words decide, and the table above where none matches.
 CODES_READ_BY_MESSAGE = frozenset({-1013, -2010, -2011, -2038})

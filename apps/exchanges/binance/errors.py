@@ -12,6 +12,7 @@ from apps.exchanges.binance.constants import (
     ERRORS,
     EXCHANGE,
     MESSAGES,
+    ORDER_LIMIT,
     USAGE_HEADERS,
     WAIT_SECONDS,
 )
@@ -25,6 +26,7 @@ from apps.exchanges.errors import (
 )
 from apps.exchanges.http import HttpAnswer, HttpRequest
 from apps.exchanges.limits import Budget
+from apps.exchanges.parsing import UNREADABLE
 
 _FILTER = re.compile(r"Filter failure: (\w+)")
 _KIND_OF_STATUS: dict[int, type[ExchangeError]] = {
@@ -47,7 +49,7 @@ def read_error(request: HttpRequest, answer: HttpAnswer, *, is_write: bool) -> E
     try:
         wire = msgspec.json.decode(answer.body, type=_ErrorWire)
         raw = msgspec.json.decode(answer.body, type=dict[str, object])
-    except msgspec.DecodeError:
+    except UNREADABLE:
         wire = None
         raw = {"http_status": answer.status, "body": answer.body[:500].decode(errors="replace")}
     kind = _kind(answer.status, wire, is_write=is_write)
@@ -60,7 +62,7 @@ def read_error(request: HttpRequest, answer: HttpAnswer, *, is_write: bool) -> E
         code=code,
         raw=raw,
     )
-    if isinstance(error, RateLimited):
+    if isinstance(error, RateLimited) and not (wire and wire.code == ORDER_LIMIT):
         error.retry_after = _retry_after(answer)
     if isinstance(error, InvalidOrder) and (found := _FILTER.search(words)):
         error.filter_name = found[1]

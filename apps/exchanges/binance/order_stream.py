@@ -22,9 +22,9 @@ from apps.exchanges.binance.constants import (
     WS_API_URLS,
 )
 from apps.exchanges.binance.orders import read_order_type
-from apps.exchanges.connection import Connection, stream_url
+from apps.exchanges.connection import AGREE_SECONDS, Connection, stream_url
 from apps.exchanges.limits import PROCESS_LIMITS, LimitStore
-from apps.exchanges.parsing import check_numbers, moment
+from apps.exchanges.parsing import UNREADABLE, check_numbers, moment
 from apps.exchanges.ports import Credentials, Fill, OrderReport
 
 #: Execution types that carry a fill.
@@ -160,7 +160,8 @@ class UserDataStream:
                 "params": sign_message(params, self._credentials.api_secret),
             }
         )
-        while True:
+        give_up_at = time.monotonic() + AGREE_SECONDS
+        while time.monotonic() < give_up_at:
             data = self._connection.recv()
             frame = None if data is None else self._decode(data)
             if frame is not None and frame.status is not None:
@@ -168,6 +169,7 @@ class UserDataStream:
                     words = f"{frame.error.get('msg')} ({frame.error.get('code')})"
                     raise self._connection.closed(f"refused the subscription: {words}")
                 return
+        raise self._connection.closed(f"did not agree to the subscription in {AGREE_SECONDS:g} s")
 
     def recv(self) -> OrderReport | None:
         """The next change with its fill, waited for; None for a frame that tells of no order."""
@@ -182,7 +184,7 @@ class UserDataStream:
             if kind != "executionReport":
                 return None
             report = parse_execution(event)
-        except msgspec.DecodeError as e:
+        except UNREADABLE as e:
             raise self._connection.closed(f"sent an event that can't be read ({e})") from e
         return self._client.with_canonical_symbol(report)
 
@@ -193,5 +195,5 @@ class UserDataStream:
     def _decode(self, data: bytes) -> _FrameWire:
         try:
             return _frames.decode(data)
-        except msgspec.DecodeError as e:
+        except UNREADABLE as e:
             raise self._connection.closed(f"sent a frame that can't be read ({e})") from e

@@ -123,12 +123,24 @@ def parse_tickers(body: bytes, symbols: Mapping[str, str]) -> dict[str, Ticker]:
     return _to_tickers(_tickers.decode(body), symbols)
 
 
+class _NameWire(Wire, gc=False):
+    symbol: str
+
+
+_names = msgspec.json.Decoder(list[_NameWire])
+
+
+def list_wire_symbols(body: bytes) -> list[str]:
+    """The wire symbols of an answer with many tickers."""
+    return [wire.symbol for wire in _names.decode(body)]
+
+
 def _to_tickers(wires: list[_TickerWire], symbols: Mapping[str, str]) -> dict[str, Ticker]:
     """One loop without a call per row: thousands come at once."""
     tickers: dict[str, Ticker] = {}
     for wire in wires:
         symbol = symbols.get(wire.symbol)
-        if symbol is None:
+        if not symbol:
             continue
         last, bid, ask = wire.last_price, wire.bid_price, wire.ask_price
         high, low, volume = wire.high_price, wire.low_price, wire.volume

@@ -9,6 +9,7 @@ from apps.exchanges.binance.auth import KEY_HEADER, sign
 from apps.exchanges.binance.constants import EXCHANGE, MAX_RECV_WINDOW_MS, TIME, Endpoint
 from apps.exchanges.binance.errors import read_error, read_usage
 from apps.exchanges.binance.parse import parse_server_time
+from apps.exchanges.clock import ServerClock
 from apps.exchanges.errors import ClockSkew, ExchangeUnavailable, InvalidCredentials
 from apps.exchanges.http import HttpDoor, HttpRequest, Transport, encode_params
 from apps.exchanges.limits import LimitStore, Priority, Throttle, venue_name
@@ -16,8 +17,6 @@ from apps.exchanges.ports import Credentials
 
 _NO_PARAMS: Mapping[str, str] = {}
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-#: How many seconds a host's clock is ahead of ours, as last measured in this process.
-_clock_offsets: dict[str, float] = {}
 
 Parsed = TypeVar("Parsed")
 
@@ -35,8 +34,8 @@ class Session:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._credentials = credentials
-        self._host = host
         self._now = now
+        self._clock = ServerClock(host, self._get_server_time, now)
         api_key = credentials.api_key if credentials else ""
         # The limits of an address hold for all its keys, and so does a ban.
         throttle = Throttle(
@@ -102,17 +101,18 @@ class Session:
         )
 
     def measure_clock_offset(self) -> float:
-        """How many seconds the exchange's clock is ahead of ours, to half a round trip."""
-        before = self._now()
-        server_time = self.read(TIME, parse_server_time).timestamp()
-        return server_time - (before + self._now()) / 2
+        """How many seconds the exchange's clock is ahead of ours."""
+        return self._clock.measure()
+
+    def _get_server_time(self) -> datetime:
+        return self.read(TIME, parse_server_time)
 
     def _on_time(self, call: Callable[[], Parsed]) -> Parsed:
         try:
             return call()
         except ClockSkew:
             # Refused before matching, so even a write may be repeated: once, under the same id.
-            _clock_offsets[self._host] = self.measure_clock_offset()
+            self._clock.measure()
             return call()
 
     def _sign(
@@ -124,7 +124,7 @@ class Session:
         stamped = dict(params)
         if deadline is not None:
             stamped["recvWindow"] = str(_remaining_ms(deadline, now))
-        stamped["timestamp"] = str(int((now + _clock_offsets.get(self._host, 0.0)) * 1000))
+        stamped["timestamp"] = str(int((now + self._clock.offset) * 1000))
         payload = sign(stamped, self._credentials.api_secret)
         method, path = endpoint.method, endpoint.path
         headers = {KEY_HEADER: self._credentials.api_key}

@@ -1,5 +1,6 @@
 """Live candles over Binance's combined market streams; reconnecting is the caller's."""
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from itertools import count
@@ -20,7 +21,7 @@ from apps.exchanges.binance.constants import (
 )
 from apps.exchanges.binance.order_form import wire_symbol
 from apps.exchanges.connection import Connection, stream_url
-from apps.exchanges.parsing import moment
+from apps.exchanges.parsing import UNREADABLE, moment
 from apps.exchanges.ports import Candle, KlineUpdate
 
 Subscription = tuple[str, Timeframe]
@@ -99,7 +100,8 @@ class KlineStream:
         closed = self._connection.closed
         try:
             frame = _frames.decode(data)
-        except msgspec.DecodeError as e:
+            candle = None if frame.data is None or frame.data.k is None else _candle(frame.data.k)
+        except UNREADABLE as e:
             raise closed(f"sent a frame that can't be read ({e})") from e
         if frame.error is not None:
             raise closed(f"refused a subscription ({frame.error.get('msg')})")
@@ -109,10 +111,10 @@ class KlineStream:
         if event.e == "serverShutdown":
             raise closed("is about to be shut down by the exchange")
         subscription = self._subscriptions.get(frame.stream)
-        if event.k is None or subscription is None:
+        if candle is None or subscription is None:
             return None
         symbol, timeframe = subscription
-        return KlineUpdate(symbol=symbol, timeframe=timeframe, candle=_candle(event.k))
+        return KlineUpdate(symbol=symbol, timeframe=timeframe, candle=candle)
 
     def _send(self, method: str, names: list[str]) -> None:
         for start in range(0, len(names), STREAMS_PER_MESSAGE):
@@ -139,6 +141,8 @@ def _by_stream_name(subscriptions: Iterable[Subscription]) -> dict[str, Subscrip
 
 
 def _candle(wire: _KlineWire) -> Candle:
+    if not math.isfinite(wire.o + wire.h + wire.l + wire.c + wire.v):
+        raise msgspec.ValidationError("a candle has a price or volume that is no number")
     return Candle(
         opened_at=moment(wire.t),
         open=wire.o,

@@ -45,7 +45,7 @@ from apps.exchanges.errors import (
 )
 from apps.exchanges.http import Transport
 from apps.exchanges.limits import PROCESS_LIMITS, LimitStore, Priority
-from apps.exchanges.parsing import read_candles
+from apps.exchanges.parsing import ZERO, read_candles
 from apps.exchanges.ports import (
     Balance,
     Candles,
@@ -181,7 +181,11 @@ class BitgetClient:
         CAPABILITIES.check_order(request)
         endpoint, body = order_call(request)
         placed = self._session.write(
-            endpoint, parse_placed, body, priority=_priority(request), deadline=deadline
+            endpoint,
+            partial(parse_placed, asked=body),
+            body,
+            priority=_priority(request),
+            deadline=deadline,
         )
         return self._acknowledged(request, placed)
 
@@ -235,15 +239,21 @@ class BitgetClient:
     ) -> EditReport:
         """A conditional order is amended in place, a limit order is cancelled and placed anew.
 
-        When only one half of a replacement was done the outcome is unknown.
+        InvalidOrder where a limit order has filled further than `current` tells: read it again. When
+        only one half of a replacement was done the outcome is unknown.
         """
         CAPABILITIES.check_order(target)
         endpoint, body = edit_call(current, target)
         if endpoint is constants.CANCEL_REPLACE:
+            self._check_is_current(current)
             return self._replace(current, target, body, deadline)
         try:
             placed = self._session.write(
-                endpoint, parse_placed, body, priority=_priority(target), deadline=deadline
+                endpoint,
+                partial(parse_placed, asked=body),
+                body,
+                priority=_priority(target),
+                deadline=deadline,
             )
         except OrderNotFound as e:
             raise _ended(f"waiting order {current.ref} to change", e) from e
@@ -286,11 +296,15 @@ class BitgetClient:
     def test_connection(self) -> ConnectionReport:
         """Whether the key works and what it may do; the message says what to change."""
         try:
-            rights = self._session.read(constants.ACCOUNT_INFO, parse_key_rights)
             balances = self.get_balance()
             offset = self._session.measure_clock_offset()
         except ExchangeError as e:
             return ConnectionReport(ok=False, message=e.message)
+        try:
+            rights = self._session.read(constants.ACCOUNT_INFO, parse_key_rights)
+        except ExchangeError as e:
+            words = "Connected, but what the key may do could not be read: try again."
+            return ConnectionReport(ok=False, message=f"{words} {e.message}")
         return ConnectionReport(
             ok=rights.can_trade,
             message=_words(can_trade=rights.can_trade, can_withdraw=rights.can_withdraw),
@@ -317,7 +331,8 @@ class BitgetClient:
         return replace(report, symbol=symbol, fills=fills)
 
     def _cancel(self, endpoint: Endpoint, body: Body) -> None:
-        self._session.write(endpoint, parse_cancelled, body, priority=Priority.PROTECT)
+        parse = partial(parse_cancelled, asked=body)
+        self._session.write(endpoint, parse, body, priority=Priority.PROTECT)
 
     def _cancel_all_calls(self, symbol: str) -> Iterator[tuple[Endpoint, Body]]:
         market = {"symbol": wire_symbol(symbol)}
@@ -327,6 +342,16 @@ class BitgetClient:
             yield constants.CANCEL, tied
         # Without a list of symbols it would cancel those of all markets.
         yield constants.CANCEL_PLANS, {"symbolList": [wire_symbol(symbol)]}
+
+    def _check_is_current(self, current: OrderReport) -> None:
+        # What has filled since `current` was read would be traded again.
+        filled = self._orders.find(current.ref).filled_quantity
+        if filled != (current.filled_quantity or ZERO):
+            raise InvalidOrder(
+                f"Order {current.ref} was filled further meanwhile: nothing was changed. Read it"
+                " again.",
+                exchange=EXCHANGE,
+            )
 
     def _replace(
         self, current: OrderReport, target: OrderRequest, body: Body, deadline: datetime
@@ -338,7 +363,7 @@ class BitgetClient:
         try:
             replaced = self._session.write(
                 constants.CANCEL_REPLACE,
-                parse_replaced,
+                partial(parse_replaced, asked=body),
                 body,
                 priority=_priority(target),
                 deadline=deadline,

@@ -50,6 +50,8 @@ MAX_CANDLES = 1000
 MAX_OLD_CANDLES = 200
 #: What one question about candles may span.
 CANDLE_SPAN = timedelta(days=90)
+#: How many questions may bring few or no candles before a range ends with what there is.
+MAX_THIN_ANSWERS = 30
 
 #: The server drops connections that send more than 10 messages a second.
 SECONDS_BETWEEN_MESSAGES = 0.12
@@ -148,7 +150,10 @@ CAPABILITIES = Capabilities(
     attached_exits=2,
     trailing_has_trigger=False,
     amends="conditional orders, while they wait for their trigger",
-    replaces="limit orders; when the new one is refused the old one may be gone",
+    replaces=(
+        "limit orders; when the new one is refused the old one may be gone, and a fill in the last"
+        " instant is not seen"
+    ),
     timeframes=frozenset(GRANULARITIES),
     stream_timeframes=frozenset(CHANNELS),
     candle_history=None,

@@ -23,6 +23,7 @@ from apps.exchanges.errors import (
     Rejected,
 )
 from apps.exchanges.http import HttpAnswer, HttpRequest
+from apps.exchanges.parsing import UNREADABLE
 
 _GOOD_START = f'{{"code":"{GOOD_CODE}"'.encode()
 
@@ -61,7 +62,7 @@ _heads = msgspec.json.Decoder(_HeadWire)
 def read_error(request: HttpRequest, answer: HttpAnswer, *, is_write: bool) -> ExchangeError | None:
     """The error an answer means, None for a good one; doubt about a write is OutcomeUnknown.
 
-    The code decides, whatever the HTTP status. What is no JSON object is left to the parser unless
+    The code decides, whatever the HTTP status. What can't be decoded is left to the parser unless
     its status says enough.
     """
     if answer.body.startswith(_GOOD_START):
@@ -69,7 +70,7 @@ def read_error(request: HttpRequest, answer: HttpAnswer, *, is_write: bool) -> E
     try:
         head = _heads.decode(answer.body)
         raw = msgspec.json.decode(answer.body, type=dict[str, object])
-    except msgspec.DecodeError:
+    except UNREADABLE:
         if answer.status < HTTPStatus.BAD_REQUEST:
             return None
         head = _HeadWire()

@@ -15,6 +15,7 @@ from apps.exchanges.bitget.constants import (
     MAX_CANDLES,
     MAX_OLD_CANDLES,
     MAX_ROWS,
+    MAX_THIN_ANSWERS,
     OLD_CANDLES,
     Endpoint,
 )
@@ -28,6 +29,8 @@ _MS = timedelta(milliseconds=1)
 _REACH_MARGIN = timedelta(days=1)
 #: A market may have long gaps: a question goes at least this far, however few candles are wanted.
 _MIN_WINDOW = 100
+#: How much farther each look over a gap goes.
+_STRIDE = 8
 
 
 def read_pages(
@@ -107,16 +110,52 @@ def _forwards(
     read: ReadKlines, grid: _Grid, first_ms: int, last_ms: int, limit: int
 ) -> list[KlineRow]:
     rows: list[KlineRow] = []
+    thin_answers = 0
     while first_ms <= last_ms and len(rows) < limit:
+        if rows and thin_answers > MAX_THIN_ANSWERS:
+            break
         endpoint, size = grid.page(first_ms)
         # One candle less than an answer holds, so that it matters not whether it includes the end.
         window = min(size - 1, max(limit - len(rows), _MIN_WINDOW))
         until = min(first_ms + (window - 1) * grid.step, last_ms)
         params = {"startTime": str(first_ms), "endTime": str(until + grid.step)}
         page = read(endpoint, params | {"limit": str(size)})
-        rows += _ordered(page, first_ms, until)
+        found = _ordered(page, first_ms, until)
+        rows += found
+        thin_answers += len(found) < window // 2
         first_ms = until + grid.step
+        if not found:
+            first_ms, asked = _after_gap(read, grid, first_ms, last_ms)
+            thin_answers += asked
     return rows
+
+
+def _after_gap(read: ReadKlines, grid: _Grid, first_ms: int, last_ms: int) -> tuple[int, int]:
+    """Shortly before the first candle from `first_ms` on (or the end of the range, where there is
+    none), and how many questions that took.
+
+    The newest candles up to a moment are told over any gap: moments ever farther off are tried until
+    there is a candle before one, then the time in between is halved.
+    """
+    asked, is_found, found_ms = 0, False, last_ms + grid.step
+    reach = _MIN_WINDOW
+    # The next question goes as far as this anyway.
+    while (distance := (found_ms - first_ms) // grid.step) >= _MIN_WINDOW:
+        until = first_ms + (distance // 2 if is_found else min(reach, distance - 1)) * grid.step
+        endpoint, size = grid.page(first_ms)
+        params = {"endTime": str(until + grid.step), "limit": str(size)}
+        page = _ordered(read(endpoint, params), 0, until)
+        asked += 1
+        later = [row.opened_at_ms for row in page if row.opened_at_ms >= first_ms]
+        if not later:
+            first_ms = until + grid.step
+            reach *= _STRIDE
+            continue
+        is_found, found_ms = True, later[0]
+        if len(later) < len(page):
+            # It reaches back over the gap, so nothing is left out.
+            return found_ms, asked
+    return first_ms, asked
 
 
 def _backwards(read: ReadKlines, grid: _Grid, last_ms: int, limit: int) -> list[KlineRow]:

@@ -16,6 +16,7 @@ from apps.exchanges.bitget.orders import (
     Page,
     merge_fired,
     parse_fills,
+    parse_found_order,
     parse_orders,
     parse_plans,
     parse_sub_orders,
@@ -128,18 +129,19 @@ class OrderReader:
 
     def _find_ordinary(self, ref: OrderRef) -> OrderReport | None:
         names = {"clientOid": ref.client_order_id, "orderId": ref.exchange_order_id}
-        parse = partial(parse_orders, symbol=ref.symbol)
         for name, value in names.items():
             if not value:
                 continue
+            asked = {name: value}
+            parse = partial(parse_found_order, symbol=ref.symbol, asked=asked)
             try:
-                page = self._session.read(
-                    constants.ORDER_INFO, parse, {name: value}, priority=Priority.PROTECT
+                report = self._session.read(
+                    constants.ORDER_INFO, parse, asked, priority=Priority.PROTECT
                 )
             except OrderNotFound:
                 continue
-            if page.rows:
-                return page.rows[0]
+            if report is not None:
+                return report
         return None
 
     def _find_plan(self, ref: OrderRef) -> OrderReport | None:

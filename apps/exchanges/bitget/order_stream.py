@@ -14,6 +14,7 @@ from apps.exchanges.bitget.orders import parse_plan, parse_pushed_order
 from apps.exchanges.bitget.stream import FrameWire, open_connection, recv_frame
 from apps.exchanges.errors import ExchangeError
 from apps.exchanges.limits import PROCESS_LIMITS, LimitStore
+from apps.exchanges.parsing import UNREADABLE
 from apps.exchanges.ports import Credentials, OrderReport
 
 #: How long the exchange may take to agree to a login or a subscription.
@@ -107,7 +108,7 @@ class OrdersChannel:
             return
         try:
             reports = [parse(row) for row in _rows.decode(frame.data)]
-        except msgspec.DecodeError as e:
+        except UNREADABLE as e:
             raise self._connection.closed(f"sent orders that can't be read ({e})") from e
         self._pending += [self._client.with_canonical_symbol(report) for report in reports]
 

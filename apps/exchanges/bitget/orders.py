@@ -17,9 +17,13 @@ from apps.exchanges.bitget.constants import (
     STATUSES,
     TPSL,
 )
+from apps.exchanges.bitget.order_form import wire_symbol
 from apps.exchanges.bitget.parse import Answer, Wire
 from apps.exchanges.parsing import ZERO, check_numbers, moment
 from apps.exchanges.ports import Fill, OrderReport
+
+#: Where an answer is read without the question.
+_NOTHING: Mapping[str, object] = {}
 
 Row = TypeVar("Row")
 Kind = TypeVar("Kind")
@@ -53,10 +57,12 @@ class _OrderWire(Wire):
 def parse_order(raw: Mapping[str, object], symbol: str | None = None) -> OrderReport:
     """An ordinary order, of whatever list; a status that is not listed is UNKNOWN.
 
-    Without `symbol` the report carries the wire symbol. The type of an exit that Bitget ties to an
+    Without `symbol` the report carries the wire symbol, with it msgspec.ValidationError is raised for
+    an order of another market. The type of an exit that Bitget ties to an
     entry is not told: stop loss and take profit look alike.
     """
     wire = _convert(raw, _OrderWire)
+    _check_market(symbol, wire.symbol)
     check_numbers(wire.size, wire.price, wire.price_avg, wire.trigger_price)
     check_numbers(wire.base_volume, wire.quote_volume)
     order_type = ORDER_TYPES.get(wire.order_type)
@@ -108,12 +114,14 @@ def parse_plan(raw: Mapping[str, object], symbol: str | None = None) -> OrderRep
     Its type is not told: a stop loss and a take profit are the same order with another trigger.
     """
     wire = _convert(raw, _PlanWire)
+    market = _market(wire.symbol or wire.inst_id)
+    _check_market(symbol, market)
     check_numbers(wire.size, wire.trigger_price, wire.execute_price)
     is_sized_in_quote = wire.plan_type.lower() == "total"
     is_limit = ORDER_TYPES.get(wire.order_type) is OrderType.LIMIT
     filled = ZERO if wire.status in NEVER_FIRED else None
     return OrderReport(
-        symbol=symbol or _market(wire.symbol or wire.inst_id),
+        symbol=symbol or market,
         client_order_id=wire.client_oid,
         exchange_order_id=wire.order_id,
         status=PLAN_STATUSES.get(wire.status, OrderStatus.UNKNOWN),
@@ -225,6 +233,10 @@ def _pushed_fills(wire: _PushedWire) -> tuple[Fill, ...]:
     if wire.fill_fee is None or wire.fill_fee_coin is None or wire.trade_scope is None:
         # Told in part only: the list of fills has it whole.
         return ()
+    if wire.fill_fee > 0:
+        # What was paid is negative here and positive in the channel of fills, so that this may be a
+        # rebate or not: the list of fills says which.
+        return ()
     return (
         Fill(
             trade_id=wire.trade_id,
@@ -233,7 +245,7 @@ def _pushed_fills(wire: _PushedWire) -> tuple[Fill, ...]:
             side=OrderSide(wire.side),
             quantity=wire.base_volume,
             price=wire.fill_price,
-            fee=abs(wire.fill_fee),
+            fee=-wire.fill_fee,
             fee_asset=wire.fill_fee_coin.upper(),
             is_maker=wire.trade_scope == "M",
             executed_at=moment(wire.fill_time),
@@ -244,8 +256,17 @@ def _pushed_fills(wire: _PushedWire) -> tuple[Fill, ...]:
 _rows = msgspec.json.Decoder(Answer[list[dict[str, object]] | None], strict=False)
 
 
+def parse_found_order(body: bytes, symbol: str, asked: Mapping[str, str]) -> OrderReport | None:
+    """GET /api/v2/spot/trade/orderInfo, None where there is no such order."""
+    page = parse_orders(body, symbol)
+    for report in page.rows:
+        told = {"clientOid": report.client_order_id, "orderId": report.exchange_order_id}
+        _check_names(asked, told)
+    return next(iter(page.rows), None)
+
+
 def parse_orders(body: bytes, symbol: str | None = None) -> Page[OrderReport]:
-    """GET /api/v2/spot/trade/orderInfo, unfilled-orders and history-orders."""
+    """GET /api/v2/spot/trade/unfilled-orders and history-orders."""
     reports = [parse_order(row, symbol) for row in _rows.decode(body).data or []]
     return Page(reports, _next_id([report.exchange_order_id for report in reports]))
 
@@ -278,8 +299,7 @@ class _FillWire(Wire):
     side: Literal["buy", "sell"]
     price_avg: Decimal
     size: Decimal
-    # Over REST one object, in the stream a list of them.
-    fee_detail: _FeeWire | list[_FeeWire]
+    fee_detail: _FeeWire
     trade_scope: Literal["taker", "maker"]
     c_time: int
 
@@ -294,10 +314,7 @@ def parse_fills(body: bytes, symbol: str) -> Page[Fill]:
 
 
 def _to_fill(wire: _FillWire, symbol: str) -> Fill:
-    fees = wire.fee_detail if isinstance(wire.fee_detail, list) else [wire.fee_detail]
-    if len(fees) != 1:
-        raise msgspec.ValidationError(f"fill {wire.trade_id} has {len(fees)} fees instead of one")
-    check_numbers(wire.price_avg, wire.size, fees[0].total_fee)
+    check_numbers(wire.price_avg, wire.size, wire.fee_detail.total_fee)
     return Fill(
         trade_id=wire.trade_id,
         exchange_order_id=wire.order_id,
@@ -305,9 +322,9 @@ def _to_fill(wire: _FillWire, symbol: str) -> Fill:
         side=OrderSide(wire.side),
         quantity=wire.size,
         price=wire.price_avg,
-        # What was paid is told as a negative number here and as a positive one there.
-        fee=abs(fees[0].total_fee),
-        fee_asset=fees[0].fee_coin.upper(),
+        # What was paid is told as a negative number, so a rebate is a positive one.
+        fee=-wire.fee_detail.total_fee,
+        fee_asset=wire.fee_detail.fee_coin.upper(),
         is_maker=wire.trade_scope == "maker",
         executed_at=moment(wire.c_time),
     )
@@ -315,6 +332,7 @@ def _to_fill(wire: _FillWire, symbol: str) -> Fill:
 
 class _PlacedWire(Wire):
     order_id: str
+    client_oid: str | None = None
 
 
 _placed = msgspec.json.Decoder(Answer[_PlacedWire], strict=False)
@@ -333,27 +351,32 @@ class Placed(NamedTuple):
     refusal: str | None = None
 
 
-def parse_placed(body: bytes) -> Placed:
+def parse_placed(body: bytes, asked: Mapping[str, object] = _NOTHING) -> Placed:
     """POST /api/v2/spot/trade/place-order, place-plan-order and modify-plan-order."""
     answer = _placed.decode(body)
-    if not answer.data.order_id:
+    wire = answer.data
+    if not wire.order_id:
         raise msgspec.ValidationError("it names no order")
-    return Placed(answer.data.order_id, _moment(answer.request_time), _whole.decode(body))
+    _check_names(asked, _told(clientOid=wire.client_oid, orderId=wire.order_id))
+    return Placed(wire.order_id, _moment(answer.request_time), _whole.decode(body))
 
 
 class _ReplacedWire(Wire):
     success: Literal["success", "failure"]
     order_id: str | None = None
+    client_oid: str | None = None
     msg: str | None = None
 
 
 _replaced = msgspec.json.Decoder(Answer[_ReplacedWire], strict=False)
 
 
-def parse_replaced(body: bytes) -> Placed:
-    """POST /api/v2/spot/trade/cancel-replace-order."""
+def parse_replaced(body: bytes, asked: Mapping[str, object] = _NOTHING) -> Placed:
+    """POST /api/v2/spot/trade/cancel-replace-order; it names the old order or the new one."""
     answer = _replaced.decode(body)
     wire = answer.data
+    if wire.client_oid != asked.get("newClientOid"):
+        _check_names(asked, _told(clientOid=wire.client_oid))
     refusal = None if wire.success == "success" else wire.msg or "no reason given"
     at = _moment(answer.request_time)
     return Placed(wire.order_id or "", at, _whole.decode(body), refusal)
@@ -362,17 +385,22 @@ def parse_replaced(body: bytes) -> Placed:
 class _CancelledWire(Wire):
     # An acknowledgement has ids, a market or this.
     result: str = "success"
+    order_id: str | None = None
+    client_oid: str | None = None
+    symbol: str | None = None
     failure_list: list[dict[str, object]] = []
 
 
 _cancelled = msgspec.json.Decoder(Answer[_CancelledWire], strict=False)
 
 
-def parse_cancelled(body: bytes) -> None:
+def parse_cancelled(body: bytes, asked: Mapping[str, object] = _NOTHING) -> None:
     """An acknowledged cancel, of one order or of many; raises msgspec.ValidationError for a half one."""
     wire = _cancelled.decode(body).data
     if wire.result != "success":
         raise msgspec.ValidationError(f"the cancel ended with {wire.result!r}")
+    told = _told(clientOid=wire.client_oid, orderId=wire.order_id)
+    _check_names(asked, told | _told(symbol=wire.symbol and wire.symbol.upper()))
     if wire.failure_list:
         raise msgspec.ValidationError(f"{len(wire.failure_list)} orders were not cancelled")
 
@@ -383,10 +411,26 @@ def _convert(raw: Mapping[str, object], kind: type[Kind]) -> Kind:
     return msgspec.convert(told, kind, strict=False)
 
 
-def _market(wire_symbol: str | None) -> str:
-    if wire_symbol is None:
+def _check_names(asked: Mapping[str, object], told: Mapping[str, str | None]) -> None:
+    for name in asked.keys() & told.keys():
+        if asked[name] != told[name]:
+            raise msgspec.ValidationError(f"it tells of {name} {told[name]}, not of {asked[name]}")
+
+
+def _told(**names: str | None) -> dict[str, str | None]:
+    # An acknowledgement need not name what it is about.
+    return {name: value for name, value in names.items() if value}
+
+
+def _check_market(symbol: str | None, told: str) -> None:
+    if symbol is not None and wire_symbol(symbol) != told.upper():
+        raise msgspec.ValidationError(f"it tells of {told}, not of {symbol}")
+
+
+def _market(told: str | None) -> str:
+    if told is None:
         raise msgspec.ValidationError("a conditional order does not tell its market")
-    return wire_symbol.upper()
+    return told.upper()
 
 
 def _moment(milliseconds: int | None) -> datetime | None:

@@ -12,7 +12,6 @@ from apps.exchanges.parsing import (
     HUGE,
     LATEST_MS,
     ZERO,
-    check_balances,
     check_numbers,
     make_candles,
     moment,
@@ -238,13 +237,14 @@ _assets = msgspec.json.Decoder(Answer[list[_AssetWire]], strict=False)
 
 def parse_balances(body: bytes) -> list[Balance]:
     """GET /api/v2/spot/account/assets: what the account holds something of."""
-    balances = [
+    balances: list[Balance] = []
+    for wire in _assets.decode(body).data:
+        check_numbers(wire.available, wire.frozen, wire.locked)
         # Frozen backs orders, locked is held for other products: neither can be spent.
-        Balance(asset=wire.coin.upper(), free=wire.available, locked=wire.frozen + wire.locked)
-        for wire in _assets.decode(body).data
-    ]
-    check_balances(balances)
-    return [balance for balance in balances if balance.free or balance.locked]
+        locked = wire.frozen + wire.locked
+        if wire.available or locked:
+            balances.append(Balance(asset=wire.coin.upper(), free=wire.available, locked=locked))
+    return balances
 
 
 class _RatesWire(Wire):

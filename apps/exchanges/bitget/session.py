@@ -11,6 +11,7 @@ from apps.exchanges.bitget.auth import encode, sign, signed_target
 from apps.exchanges.bitget.constants import EXCHANGE, MAX_RECEIVE_WINDOW_MS, TIME, Endpoint
 from apps.exchanges.bitget.errors import read_error
 from apps.exchanges.bitget.parse import parse_server_time
+from apps.exchanges.clock import ServerClock
 from apps.exchanges.errors import ClockSkew, ExchangeUnavailable, InvalidCredentials
 from apps.exchanges.http import HttpDoor, HttpRequest, Transport
 from apps.exchanges.limits import LimitStore, Priority, Throttle, venue_name
@@ -21,14 +22,13 @@ Body = Mapping[str, str | list[str]]
 
 _NO_PARAMS: Mapping[str, str] = {}
 _DEMO = {"paptrading": "1"}
-#: How many seconds a host's clock is ahead of ours, as last measured in this process.
-_clock_offsets: dict[str, float] = {}
 
 Parsed = TypeVar("Parsed")
 
 
 class Session:
-    """Sends and reads; believes this machine's clock until the exchange refuses it."""
+    """Sends and reads, in the exchange's time: it is asked for before what has a deadline, and where
+    the exchange refuses ours."""
 
     def __init__(
         self,
@@ -41,9 +41,9 @@ class Session:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._credentials = credentials
-        self._host = host
         self._is_demo = is_demo
         self._now = now
+        self._clock = ServerClock(host, self._get_server_time, now)
         api_key = credentials.api_key if credentials else ""
         # The demo is on the same host, and what happens there is no news of the real exchange.
         venue = venue_name(EXCHANGE, f"{host} (demo)" if is_demo else host)
@@ -84,7 +84,10 @@ class Session:
         priority: Priority,
         deadline: datetime | None = None,
     ) -> Parsed:
-        """Send once; with a deadline the exchange refuses what reaches it later."""
+        """Send once; with a deadline, which is in our time, the exchange refuses what reaches it later."""
+        if deadline is not None:
+            # A clock that is ahead is no reason for a refusal, but would carry the deadline along.
+            self._clock.keep_right()
         return self._on_time(
             lambda: self.http.write(
                 lambda: self._order(endpoint, body, deadline),
@@ -97,20 +100,21 @@ class Session:
 
     def now(self) -> float:
         """The exchange's clock as far as it is known, in seconds since 1970."""
-        return self._now() + _clock_offsets.get(self._host, 0.0)
+        return self._clock.now()
 
     def measure_clock_offset(self) -> float:
         """How many seconds the exchange's clock is ahead of ours, to half a round trip."""
-        before = self._now()
-        server_time = self.read(TIME, parse_server_time).timestamp()
-        return server_time - (before + self._now()) / 2
+        return self._clock.measure()
+
+    def _get_server_time(self) -> datetime:
+        return self.read(TIME, parse_server_time)
 
     def _on_time(self, call: Callable[[], Parsed]) -> Parsed:
         try:
             return call()
         except ClockSkew:
             # Refused before matching, so even a write may be repeated: once, under the same id.
-            _clock_offsets[self._host] = self.measure_clock_offset()
+            self._clock.measure()
             return call()
 
     def _question(self, endpoint: Endpoint, params: Mapping[str, str]) -> HttpRequest:

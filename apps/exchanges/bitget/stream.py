@@ -26,7 +26,7 @@ from apps.exchanges.bitget.constants import (
 from apps.exchanges.bitget.order_form import wire_symbol
 from apps.exchanges.bitget.parse import KlineRow, Wire
 from apps.exchanges.connection import Connection, stream_url
-from apps.exchanges.parsing import moment
+from apps.exchanges.parsing import UNREADABLE, moment
 from apps.exchanges.ports import Candle, KlineUpdate
 
 Subscription = tuple[str, Timeframe]
@@ -82,7 +82,7 @@ def recv_frame(connection: Connection) -> FrameWire | None:
         return None
     try:
         return _frames.decode(data)
-    except msgspec.DecodeError as e:
+    except UNREADABLE as e:
         raise connection.closed(f"sent a frame that can't be read ({e})") from e
 
 
@@ -144,7 +144,7 @@ class CandleChannel:
             return
         try:
             rows = sorted(_klines.decode(frame.data), key=lambda row: row.opened_at_ms)
-        except msgspec.DecodeError as e:
+        except UNREADABLE as e:
             raise self._connection.closed(f"sent candles that can't be read ({e})") from e
         self._take(subscription, rows)
 

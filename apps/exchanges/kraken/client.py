@@ -10,6 +10,7 @@ from apps.domain.candles import EPOCH, Timeframe
 from apps.domain.markets import Market
 from apps.exchanges.errors import (
     ExchangeError,
+    ExchangeUnavailable,
     OrderNotFound,
     OutcomeUnknown,
     UnknownSymbol,
@@ -38,7 +39,7 @@ from apps.exchanges.kraken.orders import (
     parse_closed_orders,
     parse_open_orders,
     parse_order_wires,
-    parse_queried_orders,
+    parse_queried_order,
     parse_trades,
     parse_trades_page,
     to_fill,
@@ -101,6 +102,7 @@ class KrakenClient:
             raise unsupported("spot testnet")
         host = base_url or constants.REST_URL
         self._now = now
+        self._is_real = host == constants.REST_URL
         self._session = Session(
             credentials, transport or PooledTransport(host), limits, host=host, now=now
         )
@@ -204,7 +206,7 @@ class KrakenClient:
         """Kraken only takes note; OutcomeUnknown also when no such order is open any more."""
         cost = cancel_cost(ref.placed_at, self._now())
         try:
-            is_noted = self._session.write(
+            count = self._session.write(
                 constants.CANCEL_ORDER,
                 parse_cancelled,
                 _name(ref),
@@ -212,34 +214,38 @@ class KrakenClient:
                 priority=Priority.PROTECT,
             )
         except OrderNotFound as e:
-            raise _nothing_to_cancel(f"order {ref}", e) from e
-        if not is_noted:
-            raise _nothing_to_cancel(f"order {ref}")
+            raise _nothing_to_cancel(ref, e) from e
+        if count == 0:
+            raise _nothing_to_cancel(ref)
 
     def cancel_all_orders(self, symbol: str) -> None:
         """Cancel the open orders of a symbol in batches; none is no error.
 
         Never by CancelAll, which is the whole account. Every batch is sent before OutcomeUnknown
-        tells that Kraken missed an order of one.
+        tells that Kraken cancelled fewer; what goes wrong after the first batch is that too.
         """
         orders = self._read_open_orders(symbol, Priority.PROTECT)
+        total, cancelled = len(orders), 0
         refused: OrderNotFound | None = None
-        for first in range(0, len(orders), constants.MAX_ORDERS):
-            txids = [o.exchange_order_id for o in orders[first : first + constants.MAX_ORDERS]]
-            is_batch = len(txids) > 1  # whether a batch may be of one is not documented
+        for first in range(0, total, constants.MAX_ORDERS):
+            batch = orders[first : first + constants.MAX_ORDERS]
             try:
-                self._session.write(
-                    constants.CANCEL_BATCH if is_batch else constants.CANCEL_ORDER,
-                    parse_cancelled,
-                    {"orders": txids} if is_batch else {"txid": txids[0]},
-                    # What the engine counts for a batch is not documented: its no is the limit.
-                    charges=(),
-                    priority=Priority.PROTECT,
-                )
+                cancelled += self._cancel_batch([order.exchange_order_id for order in batch])
             except OrderNotFound as e:
                 refused = e
-        if refused is not None:
-            raise _nothing_to_cancel(f"order among {len(orders)} in {symbol}", refused)
+            except ExchangeError as e:
+                if not first:
+                    raise
+                words = (
+                    f"Kraken had been asked to cancel {first} of {total} orders in {symbol} when"
+                    f" this came: {e.message} Look them up."
+                )
+                raise _doubt(words, e) from e
+        if cancelled < total:
+            words = (
+                f"Kraken says it cancelled {cancelled} of {total} orders in {symbol}: look them up."
+            )
+            raise _doubt(words, refused) from refused
 
     def edit_order(
         self, current: OrderReport, target: OrderRequest, *, deadline: datetime
@@ -283,12 +289,22 @@ class KrakenClient:
         By our id it is looked for among the open orders, then among those that ended: orders move
         that way only, so it can't slip through.
         """
-        report = self._find_by_txid(ref) if ref.exchange_order_id else self._find_by_our_id(ref)
+        txid = ref.exchange_order_id
+        report = self._find_by_txid(txid, ref) if txid else self._find_by_our_id(ref)
         if report is None:
             raise OrderNotFound(
                 f"Kraken knows no order {ref}. {OrderNotFound.advice}", exchange=EXCHANGE
             )
-        return self._finished(report, ref.symbol)
+        report = self._finished(report, ref.symbol)
+        # One that is not listed any more has a name that can't be compared.
+        if report.symbol != ref.symbol and "/" in report.symbol:
+            raise ExchangeUnavailable(
+                f"Kraken was asked for order {ref} in {ref.symbol}, and its answer is about an order"
+                f" in {report.symbol}. {ExchangeUnavailable.advice}",
+                exchange=EXCHANGE,
+                raw=report.raw,
+            )
+        return report
 
     def fetch_open_orders(self, symbol: str | None = None) -> list[OrderReport]:
         """Open orders of one symbol, or of all, whoever placed them, oldest first."""
@@ -339,7 +355,11 @@ class KrakenClient:
             balances = self.get_balance()
         except ExchangeError as e:
             return ConnectionReport(ok=False, message=e.message)
-        rights = self._read_key_rights()
+        try:
+            rights = self._read_key_rights()
+        except ExchangeError as e:
+            words = "What the key may do could not be read: try again."
+            return ConnectionReport(ok=False, message=f"{words} {e.message}")
         permissions = rights.permissions if rights else ()
         missing = [r for r in constants.NEEDED_RIGHTS if rights and r not in permissions]
         can_withdraw = constants.MAY_WITHDRAW in permissions if rights else None
@@ -367,14 +387,26 @@ class KrakenClient:
         )
         return [r for r in reports if symbol is None or self._is_in(symbol, r.symbol)]
 
-    def _find_by_txid(self, ref: OrderRef) -> OrderReport | None:
-        reports = self._session.private_read(
-            constants.QUERY_ORDERS,
-            parse_queried_orders,
-            {"txid": ref.exchange_order_id or ""},
+    def _cancel_batch(self, txids: list[str]) -> int:
+        """How many of them Kraken says it cancelled, or is about to."""
+        is_batch = len(txids) > 1  # whether a batch may be of one is not documented
+        count = self._session.write(
+            constants.CANCEL_BATCH if is_batch else constants.CANCEL_ORDER,
+            parse_cancelled,
+            {"orders": txids} if is_batch else {"txid": txids[0]},
+            # What the engine counts for a batch is not documented: its no is the limit.
+            charges=(),
             priority=Priority.PROTECT,
         )
-        return next((r for r in reports if r.exchange_order_id == ref.exchange_order_id), None)
+        return len(txids) if count is None else min(count, len(txids))
+
+    def _find_by_txid(self, txid: str, ref: OrderRef) -> OrderReport | None:
+        return self._session.private_read(
+            constants.QUERY_ORDERS,
+            partial(parse_queried_order, txid=txid, client_order_id=ref.client_order_id),
+            {"txid": txid},
+            priority=Priority.PROTECT,
+        )
 
     def _find_by_our_id(self, ref: OrderRef) -> OrderReport | None:
         name, params = ref.client_order_id or "", _name(ref)
@@ -457,11 +489,12 @@ class KrakenClient:
                 return rows
 
     def _read_key_rights(self) -> KeyRights | None:
-        # Only the real exchange is sure to have this; the balance was told, so the key works and
-        # not knowing its rights is no failure.
         try:
             return self._session.private_read(constants.KEY_INFO, parse_key_rights)
-        except ExchangeError:
+        except ExchangeError as e:
+            # Only the real exchange is sure to have this question.
+            if self._is_real or e.code not in constants.NO_SUCH_CALL:
+                raise
             return None
 
     def _learn_symbols(self, names: Iterable[str]) -> None:
@@ -498,10 +531,14 @@ def _oldest_first(reports: Iterable[OrderReport]) -> list[OrderReport]:
     return sorted(reports, key=lambda report: report.created_at or EPOCH)
 
 
-def _nothing_to_cancel(what: str, cause: ExchangeError | None = None) -> OutcomeUnknown:
+def _nothing_to_cancel(ref: OrderRef, cause: ExchangeError | None = None) -> OutcomeUnknown:
+    words = f"Kraken has no open order {ref} to cancel: it has ended or never arrived."
+    return _doubt(f"{words} {OutcomeUnknown.advice}", cause)
+
+
+def _doubt(message: str, cause: ExchangeError | None) -> OutcomeUnknown:
     return OutcomeUnknown(
-        f"Kraken has no open {what} to cancel: it has ended or never arrived."
-        f" {OutcomeUnknown.advice}",
+        message,
         exchange=EXCHANGE,
         code=cause.code if cause else None,
         raw=cause.raw if cause else None,

@@ -43,10 +43,15 @@ MAX_NAMED_TICKERS = 50
 MIN_DEADLINE_SECONDS = 2.0
 MAX_DEADLINE_SECONDS = 59.0
 
+#: Kraken tells its time in whole seconds: an offset within this may be none.
+CLOCK_TOLERANCE_SECONDS = 1.5
+
 SYMBOLS_PER_MESSAGE = 100
 SECONDS_BETWEEN_MESSAGES = 0.2
 #: With a subscription there is a heartbeat every second, without one only the answers to pings.
 SILENCE_SECONDS = 30.0
+#: How long a subscription is waited for.
+AGREE_SECONDS = 10.0
 PING = '{"method":"ping"}'
 PING_SECONDS = 15.0
 
@@ -254,13 +259,19 @@ RULES = {
     "EOrder:Post only order": "post only",
 }
 
+#: Concerns what the counter counts, and so neither orders nor cancels.
+COUNTER_OVERRUN = "EAPI:Rate limit exceeded"
+#: How long a page waits after it: the counter gives back 5 units meanwhile.
+COUNTER_SECONDS = 15.0
+#: What a host without a call answers: by Kraken's word, and by its status.
+NO_SUCH_CALL = frozenset({"EGeneral:Unknown method", "HTTP 404"})
+
 #: Seconds for which a key has to send nothing at all.
 RATE_LIMIT_SECONDS = 15.0
 LOCKOUT = "EGeneral:Temporary lockout"
 LOCKOUT_SECONDS = 900.0
 THROTTLED = "EService:Throttled"
 WAIT_SECONDS = {
-    "EAPI:Rate limit exceeded": RATE_LIMIT_SECONDS,
     "EGeneral:Too many requests": RATE_LIMIT_SECONDS,
     THROTTLED: RATE_LIMIT_SECONDS,
     LOCKOUT: LOCKOUT_SECONDS,

@@ -1,7 +1,7 @@
 """Which of our errors an answer of Kraken means."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 import msgspec
@@ -20,6 +20,8 @@ from apps.exchanges.kraken.constants import (
     ADD_ORDER,
     ADVICE,
     AMBIGUOUS_ORDER_ERROR,
+    COUNTER,
+    COUNTER_OVERRUN,
     DUPLICATE_WORDS,
     ERRORS,
     EXCHANGE,
@@ -30,6 +32,8 @@ from apps.exchanges.kraken.constants import (
     THROTTLED,
     WAIT_SECONDS,
 )
+from apps.exchanges.limits import Budget
+from apps.exchanges.parsing import UNREADABLE
 
 #: How nearly every good answer begins; what begins otherwise is read to be sure.
 _GOOD = b'{"error":[],'
@@ -80,11 +84,19 @@ def read_error(
     return error
 
 
+def read_usage(answer: HttpAnswer) -> Mapping[Budget, float]:
+    """The key's counter is full where Kraken says so, which is all that it tells of it."""
+    if COUNTER_OVERRUN.encode() not in answer.body:
+        return {}
+    overrun = any(_head(words) == COUNTER_OVERRUN for words in _read(answer)[0])
+    return {COUNTER: COUNTER.capacity} if overrun else {}
+
+
 def _read(answer: HttpAnswer) -> tuple[list[str], dict[str, object]]:
     try:
         wire = msgspec.json.decode(answer.body, type=_ErrorsWire)
         raw = msgspec.json.decode(answer.body, type=dict[str, object])
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return [], {
             "http_status": answer.status,
             "body": answer.body[:500].decode(errors="replace"),

@@ -12,6 +12,7 @@ from apps.domain.orders import OrderSide, OrderStatus
 from apps.exchanges.connection import stream_url
 from apps.exchanges.http import Transport
 from apps.exchanges.kraken.constants import (
+    AGREE_SECONDS,
     ORDER_TYPES,
     PRIVATE_STREAM_URLS,
     REST_URL,
@@ -24,7 +25,7 @@ from apps.exchanges.kraken.parse import parse_stream_token
 from apps.exchanges.kraken.session import Session
 from apps.exchanges.kraken.stream import FrameWire, Moment, connect_to, frames
 from apps.exchanges.limits import PROCESS_LIMITS, LimitStore
-from apps.exchanges.parsing import ZERO, check_numbers
+from apps.exchanges.parsing import UNREADABLE, ZERO, check_numbers
 from apps.exchanges.ports import Credentials, Fill, OrderReport
 from apps.exchanges.transport import PooledTransport
 
@@ -98,6 +99,7 @@ class ExecutionsChannel:
         silence_seconds: float = SILENCE_SECONDS,
         sleep: Callable[[float], None] = time.sleep,
         transport: Transport | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         host = base_url or REST_URL
         self._connection = connect_to(
@@ -107,6 +109,7 @@ class ExecutionsChannel:
             sleep=sleep,
         )
         self._session = Session(credentials, transport or PooledTransport(host), limits, host=host)
+        self._monotonic = monotonic
         self._orders: dict[str, ExecutionWire] = {}
         self._pending: deque[OrderReport] = deque()
         self._sequence: int | None = None
@@ -126,8 +129,12 @@ class ExecutionsChannel:
             "order_status": True,
         }
         self._connection.send({"method": "subscribe", "params": params, "req_id": 1})
+        give_up_at = self._monotonic() + AGREE_SECONDS
         is_agreed = False
         while not is_agreed:
+            if self._monotonic() > give_up_at:
+                what = f"did not agree to the subscription within {AGREE_SECONDS:g} s"
+                raise self._connection.closed(what)
             data = self._connection.recv()
             is_agreed = data is not None and self._read_frame(data).method == "subscribe"
 
@@ -152,7 +159,7 @@ class ExecutionsChannel:
                     self._orders.clear()
                 for raw in _items.decode(frame.data):
                     self._pending.append(self._take(raw))
-        except msgspec.DecodeError as e:
+        except UNREADABLE as e:
             raise self._connection.closed(f"sent a frame that can't be read ({e})") from e
         return frame
 

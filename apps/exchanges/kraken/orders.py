@@ -1,7 +1,7 @@
 """From Kraken's orders and trades to ours; pure, raises msgspec.DecodeError for what it can't read."""
 
 from collections.abc import Iterable
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Annotated, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -16,6 +16,9 @@ from apps.exchanges.ports import Fill, OrderReport, OrderRequest
 Row = TypeVar("Row")
 #: A fee in base above this share of the quantity can't be one.
 _HIGHEST_FEE = Decimal("0.05")
+#: Kraken rounds an average price to the digits of its pair, of which cheap coins have two.
+_ROUNDING = Decimal("0.05")
+_QUANTITY_STEP = Decimal("1e-10")
 
 
 class Page(NamedTuple, Generic[Row]):
@@ -34,7 +37,7 @@ class _DescriptionWire(msgspec.Struct):
 
 
 class OrderWire(msgspec.Struct):
-    """An order; its flags tell the currency of its fees, `trades` names its fills."""
+    """An order; `price` is the average, `oflags` tell the fees' currency, `trades` names the fills."""
 
     status: str
     opentm: float
@@ -42,6 +45,7 @@ class OrderWire(msgspec.Struct):
     vol: Decimal
     vol_exec: Decimal
     cost: Decimal
+    price: Decimal = ZERO
     cl_ord_id: str | None = None
     stopprice: Decimal = ZERO
     closetm: float | None = None
@@ -82,6 +86,23 @@ def parse_queried_orders(body: bytes) -> list[OrderReport]:
     return [parse_order(txid, raw) for txid, raw in _raw_orders.decode(body).result.items()]
 
 
+def parse_queried_order(body: bytes, txid: str, client_order_id: str | None) -> OrderReport | None:
+    """QueryOrders for one order, None for no order; raises msgspec.ValidationError for another one."""
+    reports = {report.exchange_order_id: report for report in parse_queried_orders(body)}
+    if not reports:
+        return None
+    if txid not in reports:
+        raise _another_order(", ".join(reports), txid)
+    report = reports[txid]
+    if client_order_id and report.client_order_id not in {None, client_order_id}:
+        raise _another_order(report.client_order_id, client_order_id)
+    return report
+
+
+def _another_order(told: str | None, asked: str) -> msgspec.ValidationError:
+    return msgspec.ValidationError(f"it is about order {told}, not {asked}")
+
+
 def parse_order_wires(body: bytes) -> dict[str, OrderWire]:
     """QueryOrders, for the flags and the trades of orders."""
     return _orders.decode(body).result
@@ -90,7 +111,7 @@ def parse_order_wires(body: bytes) -> dict[str, OrderWire]:
 def parse_order(txid: str, raw: msgspec.Raw) -> OrderReport:
     """One order; a status that is not listed is UNKNOWN, a relative price is not told."""
     wire = _order.decode(raw)
-    check_numbers(wire.vol, wire.vol_exec, wire.cost, wire.stopprice)
+    check_numbers(wire.vol, wire.vol_exec, wire.cost, wire.price, wire.stopprice)
     order_type = ORDER_TYPES.get(wire.descr.ordertype)
     first, second = _price(wire.descr.price), _price(wire.descr.price2)
     is_conditional = order_type is not None and order_type.is_conditional
@@ -107,7 +128,7 @@ def parse_order(txid: str, raw: msgspec.Raw) -> OrderReport:
         side=OrderSide(wire.descr.type),
         order_type=order_type,
         quantity=None if is_sized_in_quote else wire.vol,
-        filled_quantity=wire.vol_exec,
+        filled_quantity=_filled_base(wire) if is_sized_in_quote else wire.vol_exec,
         filled_quote=wire.cost,
         price=_limit_price(order_type, first, second),
         quote_amount=wire.vol if is_sized_in_quote else None,
@@ -117,6 +138,22 @@ def parse_order(txid: str, raw: msgspec.Raw) -> OrderReport:
         updated_at=None if wire.closetm is None else moment(wire.closetm * 1000),
         raw={"txid": txid, **msgspec.json.decode(raw, type=dict[str, object])},
     )
+
+
+def _filled_base(wire: OrderWire) -> Decimal | None:
+    """What is filled of an order sized in quote, where `vol_exec` is in quote too, or in base.
+
+    The cost tells which: it equals one of them, and the other at the average price. None where
+    something is filled but its average price or its cost is not told.
+    """
+    if not wire.vol_exec and not wire.cost:
+        return ZERO
+    if not wire.price or not wire.cost:
+        return None
+    off_as_base = abs(wire.vol_exec * wire.price - wire.cost)
+    if off_as_base <= min(abs(wire.vol_exec - wire.cost), wire.cost * _ROUNDING):
+        return wire.vol_exec
+    return (wire.cost / wire.price).quantize(_QUANTITY_STEP, ROUND_HALF_EVEN)
 
 
 def _limit_price(
@@ -141,14 +178,17 @@ def _price(text: str) -> Decimal | None:
 
 class _AddedWire(msgspec.Struct):
     txid: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    cl_ord_id: str | None = None
 
 
 _added = msgspec.json.Decoder(Answer[_AddedWire])
 
 
 def parse_added(body: bytes, request: OrderRequest) -> OrderReport:
-    """AddOrder: no more than that the order was taken."""
+    """AddOrder: no more than that the order was taken; refused where it names another one."""
     wire = _added.decode(body).result
+    if wire.cl_ord_id not in {None, request.client_order_id}:
+        raise _another_order(wire.cl_ord_id, request.client_order_id)
     return OrderReport.acknowledged(
         request,
         exchange_order_id=wire.txid[0],
@@ -170,17 +210,17 @@ def parse_amended(body: bytes) -> str:
 
 
 class _CountWire(msgspec.Struct):
-    count: int
+    count: Annotated[int, msgspec.Meta(ge=0)]
     pending: bool = False
 
 
 _count = msgspec.json.Decoder(Answer[_CountWire], strict=False)
 
 
-def parse_cancelled(body: bytes) -> bool:
-    """CancelOrder and CancelOrderBatch: whether any cancel was taken note of."""
+def parse_cancelled(body: bytes) -> int | None:
+    """CancelOrder and CancelOrderBatch: how many were cancelled, None while they are being."""
     wire = _count.decode(body).result
-    return wire.count > 0 or wire.pending
+    return None if wire.pending else wire.count
 
 
 class TradeWire(msgspec.Struct, gc=False):

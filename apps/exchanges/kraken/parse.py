@@ -4,7 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -14,7 +14,6 @@ from apps.exchanges.kraken.constants import LEGACY_ASSETS, PAIR_ASSETS, SPENDABL
 from apps.exchanges.parsing import (
     HUGE,
     ZERO,
-    check_balances,
     check_numbers,
     make_candles,
     milliseconds,
@@ -251,26 +250,22 @@ def parse_balances(body: bytes) -> list[Balance]:
     """
     free: dict[str, Decimal] = {}
     locked: dict[str, Decimal] = {}
-    try:
-        for code, wire in _balances.decode(body).result.items():
-            plain, _, suffix = code.partition(".")
-            if suffix in SPENDABLE_SUFFIXES:
-                asset = asset_name(plain)
-                spendable = wire.balance - wire.hold_trade
-                if wire.credit or wire.credit_used:
-                    spendable += wire.credit - wire.credit_used
-                free[asset] = free[asset] + spendable if asset in free else spendable
-                locked[asset] = locked.get(asset, ZERO) + wire.hold_trade
-    except InvalidOperation as e:
-        raise msgspec.ValidationError("a balance is no amount") from e
-    balances = [
+    for code, wire in _balances.decode(body).result.items():
+        plain, _, suffix = code.partition(".")
+        if suffix in SPENDABLE_SUFFIXES:
+            asset = asset_name(plain)
+            # Before the sums, which take a number that is none for an error of ours.
+            check_numbers(wire.balance, wire.hold_trade, wire.credit, wire.credit_used)
+            spendable = wire.balance - wire.hold_trade
+            if wire.credit or wire.credit_used:
+                spendable += wire.credit - wire.credit_used
+            free[asset] = free[asset] + spendable if asset in free else spendable
+            locked[asset] = locked.get(asset, ZERO) + wire.hold_trade
+    return [
         Balance(asset=asset, free=amount, locked=locked[asset])
         for asset, amount in free.items()
         if amount or locked[asset]
     ]
-    # What is no number comes out of the sums as none.
-    check_balances(balances)
-    return balances
 
 
 class _RateWire(msgspec.Struct):

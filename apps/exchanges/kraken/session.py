@@ -8,17 +8,21 @@ from typing import TypeVar
 
 import msgspec
 
+from apps.exchanges.clock import ServerClock
 from apps.exchanges.errors import ClockSkew, ExchangeUnavailable, InvalidCredentials, RateLimited
 from apps.exchanges.http import HttpDoor, HttpRequest, Transport, encode_params
 from apps.exchanges.kraken.auth import KEY_HEADER, SIGNATURE_HEADER, sign
 from apps.exchanges.kraken.constants import (
+    CLOCK_TOLERANCE_SECONDS,
+    COUNTER_OVERRUN,
+    COUNTER_SECONDS,
     EXCHANGE,
     MAX_DEADLINE_SECONDS,
     MIN_DEADLINE_SECONDS,
     TIME,
     Endpoint,
 )
-from apps.exchanges.kraken.errors import read_error
+from apps.exchanges.kraken.errors import read_error, read_usage
 from apps.exchanges.kraken.parse import parse_server_time
 from apps.exchanges.limits import Charge, LimitStore, Priority, Throttle, venue_name
 from apps.exchanges.ports import Credentials
@@ -44,8 +48,10 @@ class Session:
         self._credentials = credentials
         self._now = now
         self._sleep = sleep
+        self._clock = ServerClock(
+            host, self._get_server_time, now, tolerance=CLOCK_TOLERANCE_SECONDS
+        )
         api_key = credentials.api_key if credentials else ""
-        secrets = credentials.secrets if credentials else ()
         throttle = Throttle(
             limits,
             venue=venue_name(EXCHANGE, host),
@@ -53,13 +59,17 @@ class Session:
             one_at_a_time=True,
             now=now,
         )
-        self.http = HttpDoor(
+        door = partial(
+            HttpDoor,
             transport,
             partial(read_error, now=now),
             exchange=EXCHANGE,
             throttle=throttle,
-            secrets=secrets,
+            secrets=credentials.secrets if credentials else (),
         )
+        self.http = door(read_usage=read_usage)
+        # What anybody may ask is not counted by the key's counter.
+        self._public = door()
 
     def read(
         self,
@@ -69,7 +79,7 @@ class Session:
     ) -> Parsed:
         """Ask what anybody may see."""
         request = HttpRequest(method="GET", path=endpoint.path, query=encode_params(params))
-        return self.http.read(lambda: request, parse, charges=endpoint.charges)
+        return self._public.read(lambda: request, parse, charges=endpoint.charges)
 
     def private_read(
         self,
@@ -92,10 +102,11 @@ class Session:
                     )
                 )
             except RateLimited as e:
-                if e.retry_after is None or e.retry_after > patience:
+                wait = COUNTER_SECONDS if e.code == COUNTER_OVERRUN else e.retry_after
+                if wait is None or wait > patience:
                     raise
-                self._sleep(e.retry_after)
-                patience -= e.retry_after
+                self._sleep(wait)
+                patience -= wait
 
     def write(
         self,
@@ -107,7 +118,12 @@ class Session:
         priority: Priority,
         deadline: datetime | None = None,
     ) -> Parsed:
-        """Send once; with a deadline the exchange refuses what reaches its engine later."""
+        """Send once; with a deadline the exchange refuses what reaches its engine later.
+
+        The deadline is a moment of our clock, and travels as that of the exchange's.
+        """
+        if deadline is not None:
+            self._clock.keep_right()
         return self._with_fresh_nonce(
             lambda: self.http.write(
                 lambda: self._sign(endpoint, params, deadline),
@@ -120,9 +136,10 @@ class Session:
 
     def measure_clock_offset(self) -> float:
         """How many seconds the exchange's clock is ahead of ours; it tells whole seconds."""
-        before = self._now()
-        server_time = self.read(TIME, parse_server_time).timestamp()
-        return server_time - (before + self._now()) / 2
+        return self._clock.measure()
+
+    def _get_server_time(self) -> datetime:
+        return self.read(TIME, parse_server_time)
 
     def _with_fresh_nonce(self, call: Callable[[], Parsed]) -> Parsed:
         try:
@@ -141,7 +158,7 @@ class Session:
         nonce = str(self.http.throttle.next_nonce(int(now * 1_000_000_000)))
         stamped: dict[str, object] = {"nonce": nonce, **params}
         if deadline is not None:
-            stamped["deadline"] = _deadline_text(deadline, now)
+            stamped["deadline"] = _deadline_text(deadline, now, self._clock.offset)
         body = (
             msgspec.json.encode(stamped).decode()
             if endpoint.is_json
@@ -162,7 +179,7 @@ class Session:
         return HttpRequest(method="POST", path=endpoint.path, headers=headers, body=body)
 
 
-def _deadline_text(deadline: datetime, now: float) -> str:
+def _deadline_text(deadline: datetime, now: float, offset: float) -> str:
     remaining = deadline.timestamp() - now
     if remaining < MIN_DEADLINE_SECONDS:
         raise ExchangeUnavailable(
@@ -170,5 +187,5 @@ def _deadline_text(deadline: datetime, now: float) -> str:
             f" order only {MIN_DEADLINE_SECONDS:g} s or more before it. Nothing was done.",
             exchange=EXCHANGE,
         )
-    until = datetime.fromtimestamp(now + min(remaining, MAX_DEADLINE_SECONDS), UTC)
+    until = datetime.fromtimestamp(now + offset + min(remaining, MAX_DEADLINE_SECONDS), UTC)
     return until.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -26,6 +26,7 @@ from apps.exchanges.kraken.constants import (
     SYMBOLS_PER_MESSAGE,
 )
 from apps.exchanges.kraken.order_form import unsupported
+from apps.exchanges.parsing import UNREADABLE
 from apps.exchanges.ports import Candle, KlineUpdate
 
 Subscription = tuple[str, Timeframe]
@@ -128,7 +129,7 @@ class OhlcChannel:
                 rows = list({(row.symbol, row.interval): row for row in rows}.values())
             for row in rows:
                 self._take((row.symbol, row.interval), _candle(row))
-        except msgspec.DecodeError as e:
+        except UNREADABLE as e:
             raise self._connection.closed(f"sent a frame that can't be read ({e})") from e
 
     def _take(self, series: Series, candle: Candle) -> None:

@@ -120,6 +120,15 @@ def answer(payload: object, status: int = 200) -> HttpAnswer:
 def _binance() -> Recording:
     from apps.exchanges.binance.client import BinanceClient  # noqa: PLC0415  as the factory does
 
+    def ours(name: str) -> Callable[[Callable[[str], Any]], object]:
+        """A recorded order in our market and under our name."""
+        names = {"symbol": "ETHBTC", "clientOrderId": CLIENT_ORDER_ID}
+        return lambda read: {
+            **read(name),
+            **names,
+            **({"origClientOrderId": CLIENT_ORDER_ID} if "origClientOrderId" in read(name) else {}),
+        }
+
     return Recording(
         exchange=Exchange.BINANCE,
         make=BinanceClient,
@@ -138,9 +147,9 @@ def _binance() -> Recording:
             "GET /api/v3/account": "balances/docs_Account_information_USER_DATA__1",
             "GET /api/v3/account/commission": "fees/jkorf_GetCommissionRates",
             "GET /sapi/v1/account/apiRestrictions": "account/jkorf_GetAPIKeyPermissions",
-            "POST /api/v3/order": "orders/jkorf_PlaceOrder",
-            "DELETE /api/v3/order": "orders/docs_Cancel_order_TRADE__1",
-            "GET /api/v3/order": "orders/xchange_filled-market-order",
+            "POST /api/v3/order": ours("orders/jkorf_PlaceOrder"),
+            "DELETE /api/v3/order": ours("orders/docs_Cancel_order_TRADE__1"),
+            "GET /api/v3/order": ours("orders/xchange_filled-market-order"),
             "GET /api/v3/openOrders": "orders/docs_Current_open_orders_USER_DATA__1",
             "GET /api/v3/allOrders": "orders/docs_Current_open_orders_USER_DATA__1",
             # The same rows over the other door.
@@ -165,6 +174,20 @@ def _bitget() -> Recording:
         (row,) = recorded["data"]
         return recorded | {"data": [row | {"available": "12.5"}]}
 
+    def ours(name: str) -> Callable[[Callable[[str], Any]], object]:
+        """A recorded answer about one order, under our name."""
+
+        def renamed(read: Callable[[str], Any]) -> object:
+            data = read(name)["data"]
+            rows = (
+                [row | {"clientOid": CLIENT_ORDER_ID} for row in data]
+                if isinstance(data, list)
+                else data | {"clientOid": CLIENT_ORDER_ID}
+            )
+            return read(name) | {"data": rows}
+
+        return renamed
+
     nothing_triggered: dict[str, object] = {
         "code": "00000",
         "msg": "success",
@@ -178,7 +201,10 @@ def _bitget() -> Recording:
         place_path="POST /api/v2/spot/trade/place-order",
         cancel_path="POST /api/v2/spot/trade/cancel-order",
         answers={
-            "GET /api/v2/public/time": "time/jkorf_GetServerTime",
+            "GET /api/v2/public/time": lambda read: (
+                read("time/jkorf_GetServerTime")
+                | {"data": {"serverTime": str(int(NOW.timestamp() * 1000))}}
+            ),
             "GET /api/v2/spot/public/symbols": "markets/xchange_api_v2_spot_public_symbols",
             "GET /api/v2/spot/market/tickers": "tickers/ccxt_src_fetch_ticker_1",
             # The recorded rows all tell of the same minute.
@@ -188,10 +214,10 @@ def _bitget() -> Recording:
             ),
             "GET /api/v2/spot/account/info": "account/jkorf_GetAccountInfo",
             "GET /api/v2/common/trade-rate": "fees/jkorf_GetTradeFee",
-            "POST /api/v2/spot/trade/place-order": "order_ack/ccxt_src_create_order_1",
-            "POST /api/v2/spot/trade/place-plan-order": "order_ack/ccxt_src_create_order_1",
-            "POST /api/v2/spot/trade/cancel-order": "order_ack/ccxt_src_cancel_order_1",
-            "GET /api/v2/spot/trade/orderInfo": "orders/ccxt_src_fetch_order_1",
+            "POST /api/v2/spot/trade/place-order": ours("order_ack/ccxt_src_create_order_1"),
+            "POST /api/v2/spot/trade/place-plan-order": ours("order_ack/ccxt_src_create_order_1"),
+            "POST /api/v2/spot/trade/cancel-order": ours("order_ack/ccxt_src_cancel_order_1"),
+            "GET /api/v2/spot/trade/orderInfo": ours("orders/ccxt_src_fetch_order_1"),
             "GET /api/v2/spot/trade/unfilled-orders": "orders/ccxt_src_fetch_open_orders_1",
             "GET /api/v2/spot/trade/history-orders": (
                 "orders/ccxt_src_fetch_canceled_and_closed_orders_1"
@@ -214,14 +240,17 @@ def _kraken() -> Recording:
         return answer({"error": [words]})
 
     def pairs(read: Callable[[str], Any]) -> object:
-        """The recorded market, and the one that the recorded orders are in, under the same rules."""
+        """The recorded market, and one that some recorded orders are in, under the same rules."""
         recorded = read("markets/nautilus_http_asset_pairs")
         same = recorded["result"]["XBTUSDT"]
         names = {"altname": "LTCUSDT", "wsname": "LTC/USDT", "base": "XLTC"}
         return recorded | {"result": recorded["result"] | {"LTCUSDT": same | names}}
 
     def under_our_name(recorded: dict[str, Any]) -> object:
-        (orders,) = recorded["result"].values()
+        """A recorded order in our market."""
+        (orders,) = json.loads(
+            json.dumps(recorded["result"]).replace("LTCUSDT", "XBTUSDT")
+        ).values()
         named = {txid: order | {"cl_ord_id": CLIENT_ORDER_ID} for txid, order in orders.items()}
         return recorded | {"result": {"open": named}}
 
@@ -258,7 +287,7 @@ def _kraken() -> Recording:
         unlisted_error=refusal("EOdd:Never heard of"),
         duplicate_id=refusal("EOrder:Duplicate cl_ord_id"),
         not_found_on_cancel=refusal("EOrder:Unknown order"),
-        limited=refusal("EAPI:Rate limit exceeded"),
+        limited=refusal("EGeneral:Too many requests"),
     )
 
 

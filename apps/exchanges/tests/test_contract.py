@@ -28,7 +28,7 @@ from apps.exchanges.errors import (
     Unsupported,
 )
 from apps.exchanges.http import ConnectionCut, HttpAnswer, HttpRequest, NotSent
-from apps.exchanges.limits import MemoryLimitStore
+from apps.exchanges.limits import MemoryLimitStore, Throttle
 from apps.exchanges.ports import (
     AttachedExit,
     Credentials,
@@ -246,11 +246,19 @@ def test_write_that_the_exchange_choked_on_is_unknown(
 
 
 @pytest.mark.parametrize("status", [200, 400])
-def test_answer_that_is_nested_without_end_is_unknown(
-    transport: RecordedTransport, write: tuple[str, Callable[[], object]], status: int
+@pytest.mark.parametrize(
+    "body",
+    [b'{"data":' * 100_000, b'{"code":1,"msg":"\xff\xfe","error":["\xff"]}'],
+    ids=["nested without end", "not UTF-8"],
+)
+def test_answer_that_breaks_a_reader_is_unknown(
+    transport: RecordedTransport,
+    write: tuple[str, Callable[[], object]],
+    status: int,
+    body: bytes,
 ) -> None:
     path, call = write
-    transport.instead[path] = HttpAnswer(status=status, body=b'{"data":' * 100_000)
+    transport.instead[path] = HttpAnswer(status=status, body=body)
 
     with pytest.raises(OutcomeUnknown):
         call()
@@ -322,7 +330,21 @@ def test_read_without_an_answer_is_repeated(
     assert transport.sent(key) == 4
 
 
-JUNK: list[object] = [None, [], {}, "NaN", "1e999", "-Infinity", "x", True, 10**40, -1]
+JUNK: list[object] = [
+    None,
+    [],
+    {},
+    "NaN",
+    "sNaN",
+    "1e999",
+    "9e999999",
+    "-9e999999",
+    "-Infinity",
+    "x",
+    True,
+    10**40,
+    -1,
+]
 
 
 def mutations(payload: Any, *, at_most: int = 3) -> Iterator[Any]:
@@ -461,6 +483,19 @@ def test_two_keys_at_once_never_mix(recorded: Recording, transport: RecordedTran
 
 
 # Limits
+
+
+def test_questions_of_everybody_stop_nobodys_orders(
+    recorded: Recording, transport: RecordedTransport
+) -> None:
+    limits = MemoryLimitStore(NOW.timestamp)
+    Throttle(limits, venue=recorded.client(transport).venue).record(
+        seconds=0.0, is_ok=False, stop_seconds=600.0
+    )
+
+    recorded.client(transport, limits=limits).place_order(limit_order(recorded), deadline=DEADLINE)
+
+    assert transport.sent(recorded.place_path) == 1
 
 
 def test_exchange_that_says_stop_is_not_asked_again(

@@ -124,6 +124,23 @@ def test_what_the_stream_told_ended_is_not_asked_for_again() -> None:
     assert told == ["a open", "a cancelled"]
 
 
+def test_look_up_that_fails_is_made_again_after_the_next_connect() -> None:
+    client = FakeClient(open=[report("a")])
+    answers: list[OrderReport | Exception] = [CUT, report("a", OrderStatus.FILLED, filled=2)]
+
+    def fetch_order(ref: OrderRef) -> OrderReport:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    client.fetch_order = fetch_order  # type: ignore[method-assign]
+
+    _, told, _ = run(client, FakeStream([client.open.clear, CUT, STOP]))
+
+    assert told == ["a open", "a filled"]
+
+
 def test_order_that_is_kept_no_longer_is_passed_over() -> None:
     client = FakeClient(open=[report("a")])
 

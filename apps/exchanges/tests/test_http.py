@@ -1,9 +1,12 @@
 """The HTTP door: repeats, doubts, redaction, limits."""
 
 from contextlib import suppress
+from urllib.parse import parse_qsl
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from apps.exchanges.errors import (
     ExchangeError,
@@ -194,6 +197,15 @@ def test_unreadable_answer_is_quoted_without_secrets() -> None:
 
     with pytest.raises(OutcomeUnknown, match=r"<html>\*\*\*</html>"):
         door(transport).write(lambda: REQUEST, msgspec.json.decode)
+
+
+@given(
+    st.dictionaries(
+        st.text("ab[]&= ", min_size=1), st.text("a1.&=%+ \u20ac"), min_size=1, max_size=4
+    )
+)
+def test_encoded_parameters_are_read_back_as_they_were(params: dict[str, str]) -> None:
+    assert dict(parse_qsl(encode_params(params), keep_blank_values=True)) == params
 
 
 def test_parameters_are_percent_encoded() -> None:

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from apps.domain.orders import OrderListKind, OrderSide, OrderStatus, OrderType, TimeInForce
-from apps.exchanges.ports import Credentials, OrderListRequest, OrderRef, OrderReport, OrderRequest
+from apps.exchanges.errors import InvalidCredentials
+from apps.exchanges.ports import (
+    AttachedExit,
+    Credentials,
+    OrderListRequest,
+    OrderRef,
+    OrderReport,
+    OrderRequest,
+)
 
 
 def report(**facts: Any) -> OrderReport:
@@ -129,3 +137,22 @@ def test_bare_acknowledgement_leaves_open_what_was_filled() -> None:
 
     assert (acknowledged.status, acknowledged.filled_quantity) == (OrderStatus.OPEN, None)
     assert (acknowledged.client_order_id, acknowledged.average_price) == ("a", None)
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "0", "-1"])
+def test_number_that_is_none_is_no_size_and_no_price(text: str) -> None:
+    number = Decimal(text)
+
+    for changes in ({"quantity": number}, {"price": number}):
+        with pytest.raises(ValueError, match="no amount or price"):
+            leg(OrderType.LIMIT, **changes)
+    with pytest.raises(ValueError, match="no amount or price"):
+        AttachedExit(trigger_price=number)
+
+
+@pytest.mark.parametrize("key", ["with\nbreak", "with\u20acsign", "\u200bcopied"])
+def test_key_that_no_exchange_gives_is_refused_unquoted(key: str) -> None:
+    for keys in ({"api_key": key}, {"api_key": "k", "passphrase": key}):
+        with pytest.raises(InvalidCredentials, match="copy it again") as caught:
+            Credentials(api_secret="s", **keys)
+        assert key not in str(caught.value)

@@ -114,6 +114,20 @@ def test_market_order_keeps_to_its_own_lot() -> None:
     assert fitted.quantity == Decimal("0.123")
 
 
+def test_attached_exit_below_a_tick_is_refused() -> None:
+    with pytest.raises(InvalidOrder, match="below the tick"):
+        fit_to_market(limit(stop_loss=AttachedExit(trigger_price=Decimal("0.001"))), MARKET)
+
+
+def test_number_with_more_digits_than_usual_is_not_rounded_up() -> None:
+    quantity = Decimal("0.99999999999999999999999999999999999")
+
+    fitted = fit_to_market(limit(quantity=quantity), MARKET)
+
+    assert fitted.quantity == Decimal("0.99999")
+    assert decimal_text(quantity) == "0.99999999999999999999999999999999999"
+
+
 def test_amount_in_quote_keeps_its_precision() -> None:
     fitted = fit_to_market(market(quantity=None, quote_amount=Decimal("50.129")), MARKET)
 

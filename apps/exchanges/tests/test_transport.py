@@ -133,11 +133,22 @@ def test_request_is_written_as_it_is_signed() -> None:
     assert body == b"a=1"
 
 
-def test_line_break_in_a_header_is_refused() -> None:
-    request = HttpRequest(method="GET", path="/", headers={"X-Key": "k\r\nX-Other: 1"})
+@pytest.mark.parametrize("key", ["k\r\nX-Other: 1", "k\nX-Other: 1", "k\rX", "k\0"])
+def test_line_break_in_a_header_is_refused(key: str) -> None:
+    request = HttpRequest(method="GET", path="/", headers={"X-Key": key})
 
-    with pytest.raises(ValueError, match="line break"):
+    with pytest.raises(NotSent, match="line break"):
         PooledTransport("http://127.0.0.1:1").send(request)
+
+
+def test_header_that_http_can_not_carry_is_refused_without_being_quoted() -> None:
+    request = HttpRequest(method="GET", path="/", headers={"X-Key": "my\u20acpass"})
+
+    with pytest.raises(NotSent, match="check key and passphrase") as caught:
+        PooledTransport("http://127.0.0.1:1").send(request)
+
+    assert caught.value.__cause__ is None
+    assert "pass\u20ac" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:9001", "ftp://host", "https://"])
@@ -150,12 +161,24 @@ def test_connection_that_the_other_side_closed_is_replaced_unsent() -> None:
     with raw_server(answering(OK), answering(OK)) as url:
         transport = PooledTransport(url)
         transport.send(GET)
-        (kept,) = transport_module._idle[os.getpid(), url]
+        ((kept, _since),) = transport_module._idle[os.getpid(), url]
         # The server has closed after its script; wait until that has arrived.
         kept.settimeout(JOIN_SECONDS)
         assert kept.recv(1, socket.MSG_PEEK) == b""
 
         assert transport.send(GET).body == b"ok"
+
+
+def test_connection_that_was_idle_for_long_is_not_used_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transport_module, "IDLE_SECONDS", 0.0)
+    with http_server(Echo) as url:
+        first = PooledTransport(url).send(GET)
+        second = PooledTransport(url).send(GET)
+        close_idle()
+
+    assert first.body != second.body
 
 
 def test_write_on_a_kept_connection_that_dies_is_not_sent_again() -> None:
@@ -199,9 +222,11 @@ def test_every_way_to_send_a_body_is_read(raw: bytes) -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\no\r\n",
         b"SSH-2.0-OpenSSH\r\n\r\n",
+        b"HTTP/1.1 400 No\r\nContent-Length: 2\r\n\r\nno" + OK,
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok",
     ],
-    ids=["nothing", "short", "unfinished", "no HTTP", "no gzip"],
+    ids=["nothing", "short", "unfinished", "no HTTP", "two answers", "upgrade", "no gzip"],
 )
 def test_answer_that_is_none_is_cut(raw: bytes) -> None:
     with raw_server(answering(raw)) as url, pytest.raises(ConnectionCut, match="no usable answer"):

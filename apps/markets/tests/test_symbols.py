@@ -1,5 +1,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -13,6 +15,7 @@ from django.urls import reverse
 from apps.accounts.models import User
 from apps.core.tasks import TaskName
 from apps.domain.environments import Environment, Exchange
+from apps.domain.markets import Market
 from apps.exchanges.errors import ExchangeUnavailable
 from apps.markets import symbols
 from apps.markets.models import Symbol, SymbolSync
@@ -22,6 +25,7 @@ from apps.markets.tests.fakes import FakeMarket, market
 T = TypeVar("T")
 BINANCE = {"exchange": Exchange.BINANCE, "environment": Environment.SIMULATED}
 BTC, ETH, LUNA = market("BTC/USDT"), market("ETH/USDT"), market("LUNA/USDT")
+MANY = [market(f"COIN{number}/USDT") for number in range(10)]
 HUGE, FINE = Decimal(10) ** 18, Decimal("1e-13")
 
 
@@ -129,6 +133,67 @@ def test_a_failure_leaves_the_old_symbols(db: None, exchange: FakeMarket) -> Non
 
     sync = SymbolSync.objects.get()
     assert (sync.state, sync.message, trading()) == ("failed", "No answer.", {"BTC/USDT": True})
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [],
+        MANY[:7],
+        [*MANY[:7], *(replace(halted, is_trading=False) for halted in MANY[7:])],
+        [*MANY[:7], *(replace(odd, min_quantity=HUGE) for odd in MANY[7:])],
+    ],
+)
+def test_a_reading_that_would_stop_many_symbols_changes_nothing(
+    db: None, exchange: FakeMarket, told: list[Market]
+) -> None:
+    store_symbols(**BINANCE, markets=MANY)
+    exchange.markets = told
+    words = f"Binance told only {7 if told else 0} of 10 trading markets: nothing was changed."
+
+    with pytest.raises(ExchangeUnavailable, match=words):
+        sync_symbols(**BINANCE)
+
+    sync = SymbolSync.objects.get()
+    assert (sync.state, words in sync.message) == ("failed", True)
+    assert trading() == {listed.symbol: True for listed in MANY}
+
+
+def test_an_exchange_without_any_market_is_not_believed(db: None, exchange: FakeMarket) -> None:
+    store_symbols(**BINANCE, markets=[BTC])
+
+    with pytest.raises(ExchangeUnavailable, match="told only 0 of 1"):
+        sync_symbols(**BINANCE)
+
+    assert trading() == {"BTC/USDT": True}
+
+
+def test_a_fifth_of_the_symbols_may_stop_at_once(db: None, exchange: FakeMarket) -> None:
+    store_symbols(**BINANCE, markets=MANY)
+    exchange.markets = MANY[:8]
+
+    assert sync_symbols(**BINANCE)
+
+    assert sum(trading().values()) == 8
+
+
+@pytest.mark.parametrize(
+    ("minutes", "before", "is_believed"), [(59, 5, True), (61, 5, False), (1, 4, False)]
+)
+def test_the_same_answer_twice_within_an_hour_is_believed(
+    db: None, exchange: FakeMarket, minutes: int, before: int, is_believed: bool
+) -> None:
+    store_symbols(**BINANCE, markets=MANY)
+    exchange.markets = MANY[:before]
+    with pytest.raises(ExchangeUnavailable):
+        sync_symbols(**BINANCE)
+    SymbolSync.objects.update(finished_at=Now() - timedelta(minutes=minutes))
+    exchange.markets = MANY[:5]
+
+    with nullcontext() if is_believed else pytest.raises(ExchangeUnavailable):
+        sync_symbols(**BINANCE)
+
+    assert sum(trading().values()) == (5 if is_believed else 10)
 
 
 def test_a_reading_that_was_asked_for_waits(db: None, monkeypatch: pytest.MonkeyPatch) -> None:

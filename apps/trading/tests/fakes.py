@@ -31,7 +31,7 @@ def make_report(
     filled = sum((fill.quantity for fill in fills), Decimal(0))
     defaults = {
         "symbol": "BTC/USDT",
-        "client_order_id": "c",
+        "client_order_id": None,
         "exchange_order_id": "7",
         "exchange_status": status.value.upper(),
         "side": OrderSide.BUY,

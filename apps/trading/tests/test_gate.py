@@ -178,6 +178,16 @@ def test_an_exit_passes_every_switch(
     assert (order.status, order.quantity, order.position) == ("created", 1, position)
 
 
+def test_of_an_exit_the_exchange_itself_decides_whether_the_market_is_open(
+    book: Book, symbol: Symbol, position: Position, make_signal: MakeSignal, now: datetime
+) -> None:
+    symbol.is_trading = False
+
+    order = place(book=book, symbol=symbol, signal=make_signal(side=OrderSide.SELL), now=now)
+
+    assert order.status == "created"
+
+
 def test_an_exit_of_dust_is_denied(
     book: Book, position: Position, make_signal: MakeSignal, now: datetime
 ) -> None:

@@ -140,17 +140,31 @@ def test_a_market_that_does_not_run_is_not_asked(
     assert exchange.fetched == 0
 
 
-def test_an_order_of_a_delisted_symbol_does_not_keep_the_others_from_settling(
-    lost: Order, make_order: MakeOrder, exchange: FakeExchange, now: datetime
-) -> None:
+@pytest.fixture
+def other(lost: Order, make_order: MakeOrder, now: datetime) -> Order:
+    """Another one, looked up after it."""
     Order.objects.update(purpose="exit")  # of two entries in flight the database would refuse one
-    other = make_order(status="unknown", send_deadline=now - timedelta(minutes=1))
-    answers = iter(
-        [
-            failing(errors.UnknownSymbol("delisted")),
-            lambda: make_report(OrderStatus.CANCELLED),
-        ]
-    )
+    return make_order(status="unknown", send_deadline=now - timedelta(minutes=1))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        failing(errors.UnknownSymbol("delisted")),
+        failing(errors.ExchangeError("odd")),
+        failing(errors.Unreadable("garbage")),
+        lambda: make_report(OrderStatus.OPEN, exchange_status="too long" * 9),
+        lambda: make_report(OrderStatus.FILLED, filled_quote=Decimal(10) ** 18),
+    ],
+)
+def test_an_order_that_can_not_be_settled_does_not_keep_the_others_from_it(
+    lost: Order,
+    other: Order,
+    exchange: FakeExchange,
+    now: datetime,
+    answer: Callable[[], ports.OrderReport],
+) -> None:
+    answers = iter([answer, lambda: make_report(OrderStatus.CANCELLED)])
 
     def answer_next() -> ports.OrderReport:
         return next(answers)()
@@ -162,3 +176,14 @@ def test_an_order_of_a_delisted_symbol_does_not_keep_the_others_from_settling(
     lost.refresh_from_db()
     other.refresh_from_db()
     assert (lost.status, other.status) == ("unknown", "cancelled")
+
+
+@pytest.mark.parametrize("error", [errors.ExchangeUnavailable("down"), errors.RateLimited("wait")])
+def test_an_exchange_that_does_not_answer_is_not_asked_about_the_others(
+    lost: Order, other: Order, exchange: FakeExchange, now: datetime, error: errors.ExchangeError
+) -> None:
+    exchange.on_fetch = failing(error)
+
+    poll_broker(broker_id=lost.broker_id, now=now)
+
+    assert exchange.fetched == 1

@@ -7,6 +7,7 @@ import pytest
 from apps.brokers.models import Broker
 from apps.domain.orders import OrderSide, OrderStatus
 from apps.exchanges import errors
+from apps.trading.events import record_event
 from apps.trading.models import Fill, Order, OrderEvent, Position
 from apps.trading.path import apply_report, claim, record_absence, submit_order
 from apps.trading.tests.fakes import FakeExchange, failing, make_fill, make_report
@@ -115,6 +116,39 @@ def test_a_report_twice_changes_nothing(make_order: MakeOrder, now: datetime) ->
     assert Fill.objects.count() == 1
     assert Position.objects.get().quantity == 1
     assert OrderEvent.objects.count() == 1
+
+
+@pytest.mark.parametrize("other", [{"symbol": "ETH/USDT"}, {"client_order_id": "f" * 32}])
+def test_a_report_of_another_order_changes_nothing(
+    make_order: MakeOrder, now: datetime, other: dict[str, str]
+) -> None:
+    order = make_order(status="submitted")
+    report = make_report(OrderStatus.FILLED, make_fill("1"), **other)
+
+    apply_report(order_id=order.pk, report=report, now=now)
+
+    order.refresh_from_db()
+    assert (order.status, order.fills.count(), order.events.count()) == ("submitted", 0, 0)
+
+
+def test_a_report_that_names_our_order_counts(make_order: MakeOrder, now: datetime) -> None:
+    order = make_order(status="submitted")
+    report = make_report(OrderStatus.OPEN, client_order_id=order.client_order_id)
+
+    apply_report(order_id=order.pk, report=report, now=now)
+
+    assert Order.objects.get().status == "open"
+
+
+def test_an_event_is_kept_without_what_no_column_holds(
+    make_order: MakeOrder, now: datetime
+) -> None:
+    raw = {"m\0sg": ["N\0o", {"code": 1}]}
+
+    event = record_event(make_order(), at=now, message="N\0o", raw=raw)
+
+    event.refresh_from_db()
+    assert (event.message, event.raw) == ("No", {"msg": ["No", {"code": 1}]})
 
 
 def test_an_older_report_does_not_take_back_a_fill(make_order: MakeOrder, now: datetime) -> None:

@@ -11,8 +11,8 @@ import pytest
 from apps.domain.candles import Timeframe
 from apps.domain.orders import OrderSide, OrderStatus, OrderType, TimeInForce
 from apps.exchanges.binance import client as client_module
-from apps.exchanges.binance import session as session_module
 from apps.exchanges.binance.client import BinanceClient
+from apps.exchanges.clock import forget_clocks
 from apps.exchanges.errors import (
     ClockSkew,
     DuplicateClientOrderId,
@@ -38,6 +38,7 @@ MARKET_BUY = OrderRequest(
     client_order_id="a" * 32,
     quote_amount=Decimal("50.00"),
 )
+REF = OrderRef(symbol="BTC/USDT", client_order_id=MARKET_BUY.client_order_id)
 TOO_EARLY = answer({"code": -1021, "msg": "Timestamp for this request was ahead."}, 400)
 
 
@@ -55,14 +56,14 @@ def client(transport: StubTransport, credentials: Credentials | None = KEYS) -> 
 @pytest.fixture(autouse=True)
 def _forget_symbols(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "_symbols_of_host", {})
-    monkeypatch.setattr(session_module, "_clock_offsets", {})
+    forget_clocks()
 
 
 @pytest.fixture
 def order(shared: Path) -> dict[str, Any]:
-    """A filled order as the exchange answers it."""
+    """A filled order as the exchange answers it, under the name of MARKET_BUY."""
     payload: dict[str, Any] = payload_of(shared, "orders/docs_New_order_TRADE__3")
-    return payload
+    return payload | {"clientOrderId": MARKET_BUY.client_order_id}
 
 
 def fill_rows(first: int, count: int) -> list[dict[str, object]]:
@@ -114,7 +115,7 @@ def test_limit_order(order: dict[str, Any]) -> None:
         symbol="BTC/USDT",
         side=OrderSide.SELL,
         order_type=OrderType.LIMIT,
-        client_order_id="b",
+        client_order_id=MARKET_BUY.client_order_id,
         quantity=Decimal("0.10"),
         price=Decimal(50000),
         time_in_force=TimeInForce.IOC,
@@ -158,7 +159,7 @@ def test_clock_is_corrected_once_and_the_same_order_repeated(order: dict[str, An
     late = client(transport)
 
     late.place_order(MARKET_BUY, deadline=DEADLINE)
-    late.fetch_order(OrderRef(symbol="BTC/USDT", client_order_id="a"))
+    late.fetch_order(REF)
 
     assert [request.path for request in transport.requests] == [
         "/api/v3/order",
@@ -235,11 +236,11 @@ def test_cancel_of_an_order_that_is_not_open_means_look_up(shared: Path) -> None
 def test_order_is_looked_up_by_our_id(order: dict[str, Any]) -> None:
     transport = StubTransport(answer(order))
 
-    report = client(transport).fetch_order(OrderRef(symbol="BTC/USDT", client_order_id="mine"))
+    report = client(transport).fetch_order(REF)
 
     assert report.exchange_order_id == "28"
     assert transport.requests[0].method == "GET"
-    assert transport.params()["origClientOrderId"] == "mine"
+    assert transport.params()["origClientOrderId"] == "a" * 32
 
 
 def test_open_orders_of_one_symbol_need_no_market_list(shared: Path) -> None:
@@ -436,7 +437,7 @@ def test_reads_leave_weight_for_cancels(shared: Path) -> None:
 
     asking.get_server_time()
 
-    assert asking.cancel_order(OrderRef(symbol="LTC/BTC", client_order_id="a")) is not None
+    assert asking.cancel_order(OrderRef(symbol="LTC/BTC", client_order_id="myOrder1")) is not None
 
 
 def test_entries_stop_before_the_limit_of_orders_and_exits_go_on(order: dict[str, Any]) -> None:
@@ -448,3 +449,44 @@ def test_entries_stop_before_the_limit_of_orders_and_exits_go_on(order: dict[str
         asking.place_order(MARKET_BUY, deadline=NOW + timedelta(milliseconds=1))
 
     assert asking.place_order(replace(MARKET_BUY, is_exit=True), deadline=DEADLINE)
+
+
+@pytest.mark.parametrize("other", [{"symbol": "ETHBTC"}, {"clientOrderId": "of somebody else"}])
+def test_answer_about_another_order_is_no_answer(
+    order: dict[str, Any], other: dict[str, str]
+) -> None:
+    transport = StubTransport(*[answer(order | other)] * 4)
+
+    with pytest.raises(OutcomeUnknown, match="it tells of"):
+        client(transport).place_order(MARKET_BUY, deadline=DEADLINE)
+    with pytest.raises(ExchangeUnavailable, match="it tells of"):
+        client(transport).fetch_order(REF)
+
+
+def test_rights_that_could_not_be_read_are_no_rights(shared: Path) -> None:
+    account = payload_of(shared, "balances/docs_Account_information_USER_DATA__1")
+    transport = StubTransport(
+        answer({"serverTime": NOW_MS}),
+        answer(account),
+        answer({"code": -1003, "msg": "Too many requests."}, 429),
+    )
+    real = BinanceClient(
+        KEYS, limits=MemoryLimitStore(NOW.timestamp), transport=transport, now=NOW.timestamp
+    )
+
+    report = real.test_connection()
+
+    assert (report.ok, report.can_withdraw) == (False, None)
+    assert "could not be read: try again" in report.message
+
+
+def test_market_list_is_read_whole_where_prices_tell_of_unknown_markets(shared: Path) -> None:
+    rows = payload_of(shared, "tickers/docs_24hr_ticker_price_change_statistics_2")
+    info = payload_of(shared, "markets/docs_Exchange_information_1")
+    prices = answer([rows[0] | {"symbol": "ETHBTC"}, rows[0] | {"symbol": "GONE"}])
+    asking = client(StubTransport(prices, answer(info), prices))
+    asking._symbols["BTCUSDT"] = "BTC/USDT"
+
+    assert list(asking.fetch_tickers()) == ["ETH/BTC"]
+    # Neither is asked for again.
+    assert list(asking.fetch_tickers()) == ["ETH/BTC"]

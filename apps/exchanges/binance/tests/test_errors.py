@@ -117,7 +117,7 @@ def test_answer_without_a_code_is_read_by_its_status(
     assert error.raw == {"http_status": status, "body": "<html>"}
 
 
-@pytest.mark.parametrize(("status", "code"), [(429, -1015), (418, -1003), (400, -1034)])
+@pytest.mark.parametrize(("status", "code"), [(429, -1003), (418, -1003), (400, -1034)])
 def test_rate_limit_carries_the_wait(status: int, code: int) -> None:
     slow_down = answer({"code": code, "msg": "Too many"}, status, **{"retry-after": "7"})
 
@@ -125,6 +125,15 @@ def test_rate_limit_carries_the_wait(status: int, code: int) -> None:
 
     assert isinstance(error, errors.RateLimited)
     assert error.retry_after == 7
+
+
+def test_too_many_orders_of_one_account_stop_nobody_else() -> None:
+    too_many = answer({"code": -1015, "msg": "Too many new orders."}, 429, **{"retry-after": "7"})
+
+    error = read_error(PLACE, too_many, is_write=True)
+
+    assert isinstance(error, errors.RateLimited)
+    assert error.retry_after is None
 
 
 def test_ban_without_a_header_is_waited_out_for_its_shortest_time(shared: Path) -> None:

@@ -120,8 +120,11 @@ CALLS: dict[str, Call] = {
 NOT_OURS = {"limit_buy_attached_tp_sl"}
 #: Ours are the order's own and the deadline's; theirs were made up for each request.
 OF_THE_MOMENT = {"timestamp", "recvWindow", "signature", "newClientOrderId"}
-#: We leave out empty balances; the rest of the request is the same.
-OURS_BESIDES = {"fetch_balance": {"omitZeroBalances": "true"}}
+#: We leave out empty balances, and replace no order that has filled meanwhile; the rest is the same.
+OURS_BESIDES = {
+    "fetch_balance": {"omitZeroBalances": "true"},
+    "edit_order": {"cancelRestrictions": "ONLY_NEW"},
+}
 
 
 def params(query: str, body: str | None) -> dict[str, str]:
@@ -344,8 +347,15 @@ def test_list_that_tells_of_other_orders_is_unknown(shared: Path) -> None:
         client(StubTransport(answer(payload))).place_order_list(request, deadline=DEADLINE)
 
 
+def amended(shared: Path, name: str) -> dict[str, Any]:
+    """The recorded answer to an amendment, about an order of this name."""
+    payload: dict[str, Any] = payload_of(shared, "amend/jkorf_AmendOrder")
+    order_id = {"orderId": 28, "clientOrderId": name}
+    return payload | {"amendedOrder": payload["amendedOrder"] | order_id}
+
+
 def test_smaller_quantity_is_amended_in_place_under_the_same_name(shared: Path) -> None:
-    transport = StubTransport(answer(payload_of(shared, "amend/jkorf_AmendOrder")))
+    transport = StubTransport(answer(amended(shared, "mine")))
     current = resting(client_order_id="mine", filled_quantity=Decimal("0.0002"))
 
     edited = client(transport).edit_order(
@@ -368,6 +378,15 @@ def test_smaller_quantity_is_amended_in_place_under_the_same_name(shared: Path) 
     )
 
 
+def replaced(shared: Path) -> dict[str, Any]:
+    """The recorded answer to a replacement, about `order()`."""
+    payload: dict[str, Any] = payload_of(
+        shared, "cancel_replace/docs_Cancel_an_Existing_Order_and_Send_a_New_Order_TRADE__1"
+    )
+    new = payload["newOrderResponse"] | {"clientOrderId": "myid-0001"}
+    return payload | {"newOrderResponse": new}
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -377,8 +396,7 @@ def test_smaller_quantity_is_amended_in_place_under_the_same_name(shared: Path) 
     ],
 )
 def test_any_other_change_cancels_and_replaces(shared: Path, changes: dict[str, Any]) -> None:
-    name = "cancel_replace/docs_Cancel_an_Existing_Order_and_Send_a_New_Order_TRADE__1"
-    transport = StubTransport(answer(payload_of(shared, name)))
+    transport = StubTransport(answer(replaced(shared)))
 
     edited = client(transport).edit_order(
         resting(client_order_id="mine"), order(**changes), deadline=DEADLINE
@@ -391,8 +409,36 @@ def test_any_other_change_cancels_and_replaces(shared: Path, changes: dict[str, 
             "cancelOrigClientOrderId": "mine",
             "newClientOrderId": "myid-0001",
             "cancelReplaceMode": "STOP_ON_FAILURE",
+            "cancelRestrictions": "ONLY_NEW",
         }.items()
     )
+
+
+def queried(shared: Path, filled: str) -> dict[str, Any]:
+    """The order of `resting()`, filled so far."""
+    payload: dict[str, Any] = payload_of(shared, "orders/xchange_open-orders")[0]
+    return payload | {"symbol": "BTCUSDT", "orderId": 28, "executedQty": filled}
+
+
+def test_partly_filled_order_is_read_again_before_it_is_replaced(shared: Path) -> None:
+    transport = StubTransport(answer(queried(shared, "0.0005")), answer(replaced(shared)))
+
+    client(transport).edit_order(
+        resting(filled_quantity=Decimal("0.0005")), order(price=Decimal(1)), deadline=DEADLINE
+    )
+
+    assert "cancelRestrictions" not in transport.params()
+
+
+def test_order_that_has_filled_further_is_not_replaced(shared: Path) -> None:
+    transport = StubTransport(answer(queried(shared, "0.0007")))
+
+    with pytest.raises(InvalidOrder, match="filled further meanwhile: nothing was changed"):
+        client(transport).edit_order(
+            resting(filled_quantity=Decimal("0.0005")), order(price=Decimal(1)), deadline=DEADLINE
+        )
+
+    assert len(transport.requests) == 1
 
 
 @pytest.mark.parametrize("number", ["2", "5"])

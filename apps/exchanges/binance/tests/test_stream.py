@@ -270,3 +270,17 @@ def test_streams_are_found_beside_the_rest_host(rest: str, stream: str) -> None:
 )
 def test_stream_goes_where_the_client_goes(arguments: dict[str, Any], url: str) -> None:
     assert KlineStream([BTC], **arguments)._connection.url == url
+
+
+@pytest.mark.parametrize("junk", [{"c": "NaN"}, {"h": "inf"}, {"t": 10**18}])
+def test_candle_without_prices_or_time_is_no_candle(shared: Path, junk: dict[str, object]) -> None:
+    kline = payload_of(shared, "ws_market/ccxt_src_handle_ohlcv_1")
+    kline["k"] |= junk
+
+    with pytest.raises(StreamClosed, match="can't be read"):
+        receive(framed("ethbtc@kline_1m", kline))
+
+
+def test_frame_that_is_not_utf8_is_no_candle() -> None:
+    with pytest.raises(StreamClosed, match="can't be read"):
+        KlineStream([ETH])._read_frame(b'{"stream":"\xff"}')

@@ -23,7 +23,7 @@ from apps.exchanges.errors import (
     RateLimited,
     Unsupported,
 )
-from apps.exchanges.http import HttpAnswer
+from apps.exchanges.http import ConnectionCut, HttpAnswer
 from apps.exchanges.ports import (
     AttachedExit,
     OrderListRequest,
@@ -235,7 +235,44 @@ def test_used_id_is_doubt_and_no_refusal(code: str) -> None:
         client(transport).place_order(LIMIT, deadline=DEADLINE)
 
 
+@pytest.mark.parametrize("request_", [LIMIT, STOP])
+def test_acknowledgement_of_another_order_is_doubt(request_: OrderRequest) -> None:
+    transport = StubTransport(good({"orderId": "1001", "clientOid": "another"}))
+
+    with pytest.raises(OutcomeUnknown, match=f"it tells of clientOid another, not of {ID}"):
+        client(transport).place_order(request_, deadline=DEADLINE)
+
+
+@pytest.mark.parametrize("name", [None, ""])
+def test_acknowledgement_need_not_name_the_order(name: str | None) -> None:
+    transport = StubTransport(good({"orderId": "1001", "clientOid": name}))
+
+    report = client(transport).place_order(LIMIT, deadline=DEADLINE)
+
+    assert (report.exchange_order_id, report.client_order_id) == ("1001", ID)
+
+
 # Cancelling
+
+
+@pytest.mark.parametrize(
+    "ref",
+    [
+        replace(REF, order_type=OrderType.LIMIT),
+        replace(REF, order_type=OrderType.STOP_LOSS),
+        OrderRef(symbol="BTC/USDT", exchange_order_id="7", order_type=OrderType.LIMIT),
+    ],
+)
+def test_cancel_of_another_order_is_doubt(ref: OrderRef) -> None:
+    transport = StubTransport(good({"orderId": "8", "clientOid": "another"}))
+
+    with pytest.raises(OutcomeUnknown, match=f"not of {ref}"):
+        client(transport).cancel_order(ref)
+
+
+def test_cancels_in_another_market_are_doubt() -> None:
+    with pytest.raises(OutcomeUnknown, match="it tells of symbol ETHUSDT, not of BTCUSDT"):
+        client(StubTransport(good({"symbol": "ETHUSDT"}))).cancel_all_orders("BTC/USDT")
 
 
 def test_cancel_is_only_taken_note_of() -> None:
@@ -267,7 +304,7 @@ def test_conditional_order_is_cancelled_where_it_waits() -> None:
 
 
 def test_conditional_order_that_fired_is_cancelled_as_what_it_placed() -> None:
-    transport = StubTransport(NO_PLAN, CANCELLED)
+    transport = StubTransport(NO_PLAN, good({"orderId": "77", "clientOid": "b"}))
     ref = replace(REF, order_type=OrderType.STOP_LOSS_LIMIT, exchange_order_id="77")
 
     client(transport).cancel_order(ref)
@@ -277,7 +314,7 @@ def test_conditional_order_that_fired_is_cancelled_as_what_it_placed() -> None:
 
 
 def test_order_of_unknown_type_is_looked_for_everywhere() -> None:
-    transport = StubTransport(NOT_FOUND, NO_PLAN, CANCELLED)
+    transport = StubTransport(NOT_FOUND, NO_PLAN, good({"orderId": "77", "clientOid": "b"}))
 
     client(transport).cancel_order(replace(REF, exchange_order_id="77"))
 
@@ -320,7 +357,7 @@ def test_all_orders_of_a_symbol_are_cancelled_of_every_kind() -> None:
     transport = StubTransport(
         good({"symbol": "BTCUSDT"}),
         good([tied]),
-        CANCELLED,
+        good({"orderId": "5", "clientOid": "b"}),
         good({"successList": [], "failureList": []}),
     )
 
@@ -369,12 +406,13 @@ def test_none_of_the_cancels_is_no_doubt() -> None:
 
 
 RIGHTS = {"authorities": ["stow", "wwow"], "ips": "1.2.3.4"}
+SERVER_TIME = good({"serverTime": str(NOW_MS)})
 ASSETS = [{"coin": "USDT", "available": "7", "frozen": "1", "locked": "0"}]
 
 
 def test_connection_report() -> None:
     server_time = good({"serverTime": str(NOW_MS + 500)})
-    transport = StubTransport(good(RIGHTS), good(ASSETS), server_time)
+    transport = StubTransport(good(ASSETS), server_time, good(RIGHTS))
 
     report = client(transport).test_connection()
 
@@ -386,9 +424,7 @@ def test_connection_report() -> None:
 
 
 def test_key_that_may_not_trade_is_no_good_one() -> None:
-    transport = StubTransport(
-        good({"authorities": ["stor"], "ips": ""}), good([]), good({"serverTime": str(NOW_MS)})
-    )
+    transport = StubTransport(good([]), SERVER_TIME, good({"authorities": ["stor"], "ips": ""}))
 
     report = client(transport).test_connection()
 
@@ -405,8 +441,8 @@ def test_key_that_may_not_trade_is_no_good_one() -> None:
         ),
         ([failure("40018", "Invalid IP")], "add it at Bitget"),
         ([failure("40085", "You are in Unified Account mode")], "switch it to the classic mode"),
-        ([good(RIGHTS), failure("40014", "Incorrect permissions")], "Incorrect permissions"),
-        ([good(RIGHTS), *[HttpAnswer(status=503, body=b"")] * 3], "HTTP 503"),
+        ([failure("40014", "Incorrect permissions")], "Incorrect permissions"),
+        ([good(ASSETS), *[HttpAnswer(status=503, body=b"")] * 3], "HTTP 503"),
     ],
 )
 def test_failed_connection_is_told_in_words(answers: list[HttpAnswer], words: str) -> None:
@@ -414,6 +450,26 @@ def test_failed_connection_is_told_in_words(answers: list[HttpAnswer], words: st
 
     assert report.ok is False
     assert words in report.message
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        failure("429", "Too Many Requests", 429),
+        ConnectionCut("silence"),
+        failure("40404", "Request URL NOT FOUND", 404),
+    ],
+)
+def test_key_whose_rights_are_not_told_is_no_good_one(
+    refusal: HttpAnswer | Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apps.exchanges.http.READ_TRIES", 1)
+    transport = StubTransport(good(ASSETS), SERVER_TIME, refusal)
+
+    report = client(transport).test_connection()
+
+    assert (report.ok, report.can_withdraw) == (False, None)
+    assert "what the key may do could not be read: try again" in report.message
 
 
 def test_connection_without_a_passphrase_asks_nothing() -> None:

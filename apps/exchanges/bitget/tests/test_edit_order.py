@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from apps.domain.orders import OrderSide, OrderType, TimeInForce
+from apps.exchanges.bitget.constants import CAPABILITIES
 from apps.exchanges.bitget.tests.payloads import (
     DEADLINE,
     NOW,
@@ -16,11 +17,13 @@ from apps.exchanges.bitget.tests.payloads import (
     client,
     failure,
     good,
+    order_row,
     sent_body,
 )
 from apps.exchanges.errors import (
     ExchangeUnavailable,
     InvalidCredentials,
+    InvalidOrder,
     OutcomeUnknown,
     Unsupported,
 )
@@ -51,6 +54,8 @@ STOP = OrderRequest(
     price=Decimal(39000),
     trigger_price=Decimal("40000.50"),
 )
+#: The resting order as it is read once more before it is replaced.
+AS_READ = order_row(1001, clientOid=ID)
 NO_PLAN = failure("43025", "plan order does not exist")
 STAMPS = {"requestTime": str(NOW_MS), "receiveWindow": "5000"}
 
@@ -70,7 +75,9 @@ def waiting(**changes: Any) -> OrderReport:
 
 
 def test_limit_order_is_replaced_with_price_and_size_and_a_new_id() -> None:
-    transport = StubTransport(good({"orderId": "1002", "success": "success", "msg": None}))
+    transport = StubTransport(
+        good([AS_READ]), good({"orderId": "1002", "success": "success", "msg": None})
+    )
     target = replace(
         LIMIT,
         client_order_id=NEW_ID,
@@ -80,7 +87,7 @@ def test_limit_order_is_replaced_with_price_and_size_and_a_new_id() -> None:
 
     report = client(transport).edit_order(resting(), target, deadline=DEADLINE)
 
-    assert asked(transport) == ["POST cancel-replace-order"]
+    assert asked(transport) == ["GET orderInfo", "POST cancel-replace-order"]
     assert sent_body(transport) == STAMPS | {
         "symbol": "BTCUSDT",
         "clientOid": ID,
@@ -104,21 +111,77 @@ def test_limit_order_is_replaced_with_price_and_size_and_a_new_id() -> None:
     ],
 )
 def test_refused_replacement_may_have_cancelled_the_old_one(answer: HttpAnswer, why: str) -> None:
-    transport = StubTransport(answer)
+    transport = StubTransport(good([AS_READ]), answer)
     target = replace(LIMIT, client_order_id=NEW_ID)
 
     with pytest.raises(OutcomeUnknown, match=why) as caught:
         client(transport).edit_order(resting(), target, deadline=DEADLINE)
 
     assert f"instead of {ID}, which may be gone all the same. Look both up" in str(caught.value)
-    assert len(transport.requests) == 1
+    assert len(transport.requests) == 2
+
+
+@pytest.mark.parametrize("filled", [None, Decimal("0.01")])
+def test_order_that_filled_meanwhile_is_not_replaced(filled: Decimal | None) -> None:
+    transport = StubTransport(good([AS_READ | {"baseVolume": "0.02"}]))
+    current = resting(filled_quantity=filled)
+
+    with pytest.raises(InvalidOrder, match="was filled further meanwhile: nothing was changed"):
+        client(transport).edit_order(current, LIMIT, deadline=DEADLINE)
+
+    assert asked(transport) == ["GET orderInfo"]
+
+
+def test_order_that_is_filled_as_far_as_known_is_replaced() -> None:
+    replaced = good({"orderId": "1002", "clientOid": NEW_ID, "success": "success"})
+    transport = StubTransport(good([AS_READ | {"baseVolume": "0.0200"}]), replaced)
+    current, target = (
+        resting(filled_quantity=Decimal("0.02")),
+        replace(LIMIT, client_order_id=NEW_ID),
+    )
+
+    client(transport).edit_order(current, target, deadline=DEADLINE)
+
+    assert sent_body(transport)["size"] == "0.1"
+
+
+def test_fill_of_the_last_instant_is_declared() -> None:
+    assert "a fill in the last instant is not seen" in CAPABILITIES.replaces
+
+
+@pytest.mark.parametrize("name", [ID, NEW_ID, None])
+def test_replacement_may_be_told_under_the_old_name_or_the_new(name: str | None) -> None:
+    replaced = good({"orderId": "1002", "clientOid": name, "success": "success"})
+    target = replace(LIMIT, client_order_id=NEW_ID)
+
+    report = client(StubTransport(good([AS_READ]), replaced)).edit_order(
+        resting(), target, deadline=DEADLINE
+    )
+
+    assert report.order.client_order_id == NEW_ID
+
+
+@pytest.mark.parametrize(
+    ("current", "answers"),
+    [
+        (resting(), [good([AS_READ]), good({"clientOid": "another", "success": "success"})]),
+        (waiting(), [good({"orderId": "7", "clientOid": "another"})]),
+    ],
+)
+def test_edit_of_another_order_is_doubt(current: OrderReport, answers: list[HttpAnswer]) -> None:
+    target = STOP if current.trigger_price else LIMIT
+
+    with pytest.raises(OutcomeUnknown, match=f"it tells of clientOid another, not of {ID}"):
+        client(StubTransport(*answers)).edit_order(current, target, deadline=DEADLINE)
 
 
 def test_replacement_refused_before_anything_was_done_is_a_no() -> None:
     target = replace(LIMIT, client_order_id=NEW_ID)
 
     with pytest.raises(InvalidCredentials):
-        client(StubTransport(failure("40009"))).edit_order(resting(), target, deadline=DEADLINE)
+        client(StubTransport(good([AS_READ]), failure("40009"))).edit_order(
+            resting(), target, deadline=DEADLINE
+        )
 
 
 @pytest.mark.parametrize("order_type", [OrderType.STOP_LOSS_LIMIT, None])
@@ -173,9 +236,9 @@ def test_edit_that_bitget_lacks_is_refused_unsent(
 
 
 def test_late_edit_is_not_sent() -> None:
-    transport = StubTransport()
+    transport = StubTransport(good([AS_READ]))
 
     with pytest.raises(ExchangeUnavailable, match="Not sent"):
         client(transport).edit_order(resting(), LIMIT, deadline=NOW)
 
-    assert transport.requests == []
+    assert asked(transport) == ["GET orderInfo"]

@@ -228,6 +228,18 @@ def test_message_says_what_happened_to_what_and_what_to_do() -> None:
     assert (error.exchange, error.code) == ("bitget", "43012")
 
 
+@pytest.mark.parametrize("body", [b'{"code":"40015","msg":"\xff"}', b'{"code":' + b"[" * 100_000])
+def test_body_that_can_not_be_decoded_is_read_like_a_page(body: bytes) -> None:
+    answers = [HttpAnswer(status=status, body=body) for status in (400, 403, 502)]
+
+    told = [read_error(PLACE, answer, is_write=True) for answer in answers]
+
+    assert [type(error) for error in told] == [
+        *(errors.OutcomeUnknown, errors.ExchangeUnavailable, errors.OutcomeUnknown),
+    ]
+    assert [error.code for error in told if error] == ["HTTP 400", "HTTP 403", "HTTP 502"]
+
+
 def test_account_in_the_wrong_mode_is_told_so() -> None:
     words = "You are in Unified Account mode, and the Classic Account API is not supported"
 

@@ -132,6 +132,9 @@ class Market:
         self.step = step
         self.now_ms = NOW_MS
         self.missing: tuple[int, ...] = ()
+        #: From when to when nothing was traded.
+        self.gap = (0, 0)
+        self.trades_every = step
         self.reach = 30 * DAY
         self.first_ms = 0
         self.includes_end = True
@@ -152,11 +155,14 @@ class Market:
         if not is_old:
             start = max(start, self.now_ms - self.reach)
         rows: list[list[str]] = []
-        at = end - end % self.step
+        at = end - end % self.trades_every
         while at >= start and len(rows) < limit:
+            if self.gap[0] <= at < self.gap[1]:
+                at = self.gap[0] - self.trades_every
+                continue
             if at not in self.missing:
                 rows.insert(0, kline(at))
-            at -= self.step
+            at -= self.trades_every
         return good(rows)
 
     def client(self) -> BitgetClient:
@@ -313,6 +319,49 @@ def test_minutes_without_a_trade_are_missing_and_no_end(market: Market) -> None:
 
     assert minutes_told(forwards.opened_at_ms) == [*range(410, 399, -1), *range(19, 5, -1)]
     assert minutes_told(backwards.opened_at_ms) == [402, 401, 400, 19, 18]
+
+
+YEAR = 365 * 24 * 60
+
+
+def test_candles_after_a_long_gap_are_found_in_few_questions(market: Market) -> None:
+    market.gap = (NOW_MS - (YEAR - 5) * MINUTE, NOW_MS - 1000 * MINUTE)
+
+    candles = market.client().get_candles("BTC/USDT", Timeframe.M1, start=minute(YEAR), limit=7)
+
+    assert minutes_told(candles.opened_at_ms) == [YEAR, *range(YEAR - 1, YEAR - 5, -1), 1000, 999]
+    assert len(market.requests) <= 30
+
+
+def test_start_long_before_the_first_trade_is_no_long_walk(market: Market) -> None:
+    market.first_ms = NOW_MS - 100_000 * MINUTE
+
+    candles = market.client().get_candles(
+        "BTC/USDT", Timeframe.M1, start=minute(7 * YEAR), limit=500
+    )
+
+    assert minutes_told(candles.opened_at_ms) == [*range(100_000, 99_500, -1)]
+    assert len(market.requests) <= 30
+
+
+def test_market_that_has_never_traded_is_told_in_few_questions(market: Market) -> None:
+    market.first_ms = NOW_MS + DAY
+
+    candles = market.client().get_candles("BTC/USDT", Timeframe.M1, start=minute(YEAR))
+
+    assert len(candles) == 0
+    assert len(market.requests) <= 10
+
+
+def test_market_that_hardly_trades_ends_with_what_there_is(market: Market) -> None:
+    market.trades_every = DAY
+
+    candles = market.client().get_candles("BTC/USDT", Timeframe.M1, start=minute(YEAR), limit=1000)
+
+    told = minutes_told(candles.opened_at_ms)
+    assert told == [*range(YEAR, YEAR - len(told) * 1440, -1440)]
+    assert len(told) > 3
+    assert len(market.requests) <= 40
 
 
 def test_market_that_is_young_has_what_it_has(market: Market) -> None:

@@ -19,7 +19,7 @@ from apps.exchanges.bitget.tests.payloads import (
     plans,
     query,
 )
-from apps.exchanges.errors import OrderNotFound
+from apps.exchanges.errors import ExchangeUnavailable, OrderNotFound
 from apps.exchanges.http import HttpAnswer
 from apps.exchanges.ports import OrderRef
 from apps.exchanges.tests.stubs import StubTransport
@@ -30,7 +30,7 @@ REF = OrderRef(symbol="BTC/USDT", client_order_id=ID)
 
 
 def test_order_is_looked_up_by_our_id() -> None:
-    transport = StubTransport(good([order_row(1001, status="filled")]))
+    transport = StubTransport(good([order_row(1001, clientOid=ID, status="filled")]))
 
     report = client(transport).fetch_order(replace(REF, order_type=OrderType.LIMIT))
 
@@ -47,6 +47,29 @@ def test_order_is_looked_up_by_the_exchanges_id_where_ours_is_forgotten(
 
     assert client(transport).fetch_order(ref).exchange_order_id == "1001"
     assert query(transport) == {"orderId": "1001"}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        order_row(1001, clientOid="another"),
+        order_row(1001, clientOid=""),
+        order_row(1001, clientOid=ID, symbol="ETHUSDT"),
+    ],
+)
+def test_answer_about_another_order_is_none(row: dict[str, object]) -> None:
+    transport = StubTransport(*[good([row])] * 3)
+
+    with pytest.raises(ExchangeUnavailable, match="it tells of"):
+        client(transport).fetch_order(replace(REF, order_type=OrderType.LIMIT))
+
+
+def test_answer_under_another_exchange_id_is_none() -> None:
+    transport = StubTransport(*[good([order_row(1002)])] * 3)
+    ref = OrderRef(symbol="BTC/USDT", exchange_order_id="1001", order_type=OrderType.LIMIT)
+
+    with pytest.raises(ExchangeUnavailable, match="it tells of orderId 1002, not of 1001"):
+        client(transport).fetch_order(ref)
 
 
 @pytest.mark.parametrize("nothing", [good([]), NOT_FOUND])

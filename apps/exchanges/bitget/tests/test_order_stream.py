@@ -72,7 +72,9 @@ def order_row(**changes: object) -> dict[str, object]:
 Script = Callable[[websocket.WebSocket, str], None]
 
 
-def serving(*after: str, login: str = LOGGED_IN, heard: SimpleQueue[Any] | None = None) -> Script:
+def serving(
+    *after: str | bytes, login: str = LOGGED_IN, heard: SimpleQueue[Any] | None = None
+) -> Script:
     """A server that lets everybody in and then says something."""
 
     def script(peer: websocket.WebSocket, path: str) -> None:
@@ -81,7 +83,7 @@ def serving(*after: str, login: str = LOGGED_IN, heard: SimpleQueue[Any] | None 
         if login == LOGGED_IN:
             said.append(json.loads(peer.recv()))
             for text in (agreed("orders"), agreed("orders-algo"), *after):
-                peer.send(text)
+                peer.send(text, websocket.ABNF.OPCODE_TEXT)
         if heard is not None:
             heard.put(said)
 
@@ -96,7 +98,7 @@ def channel(url: str, *answers: HttpAnswer | Exception, keys: Credentials = KEYS
     )
 
 
-def talk(*after: str, count: int = 1) -> list[OrderReport | None]:
+def talk(*after: str | bytes, count: int = 1) -> list[OrderReport | None]:
     """What a stream makes of some frames."""
     with stream_server(serving(*after)) as url:
         stream = channel(url)
@@ -329,6 +331,20 @@ def test_exchange_that_does_not_agree_is_given_up() -> None:
 def test_frame_that_makes_no_sense_ends_the_stream(text: str) -> None:
     with pytest.raises(StreamClosed, match="can't be read"):
         talk(text)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"event":"\xff"}',
+        b'{"arg":' + b"[" * 60_000,
+        b'{"arg":{"channel":"orders"},"data":[{"orderId":"\xff"}]}',
+    ],
+    ids=["not UTF-8", "nested without end", "rows not UTF-8"],
+)
+def test_frame_that_breaks_a_reader_ends_the_stream(data: bytes) -> None:
+    with pytest.raises(StreamClosed, match="can't be read"):
+        talk(data)
 
 
 def test_market_that_can_not_be_learned_is_no_lost_report() -> None:

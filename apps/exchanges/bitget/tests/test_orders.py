@@ -17,6 +17,7 @@ from apps.exchanges.bitget.tests.payloads import (
     fixture_of,
     good,
     names,
+    order_row,
     payload_of,
 )
 from apps.exchanges.ports import OrderReport
@@ -149,7 +150,9 @@ def test_recorded_order(shared: Path, name: str) -> None:
     other = (fixture.get("expected_ccxt_static") or fixture["ccxt_reading"])[0]
     status, order_type, quantity, quote_amount, filled, filled_quote, price = ORDERS[name]
 
-    page = orders.parse_orders(body_of(shared, f"orders/{name}"), "BTC/USDT")
+    symbol = f"{row['symbol'].removesuffix('USDT')}/USDT"
+
+    page = orders.parse_orders(body_of(shared, f"orders/{name}"), symbol)
 
     assert page.next_id is None
     report = page.rows[0]
@@ -157,7 +160,7 @@ def test_recorded_order(shared: Path, name: str) -> None:
     assert (report.quantity, report.quote_amount) == (number(quantity), number(quote_amount))
     assert (report.filled_quantity, report.filled_quote) == (number(filled), number(filled_quote))
     assert (report.price, report.trigger_price) == (number(price), None)
-    assert (report.symbol, report.side) == ("BTC/USDT", row["side"])
+    assert (report.symbol, report.side) == (symbol, row["side"])
     assert (report.exchange_order_id, report.client_order_id) == (row["orderId"], row["clientOid"])
     assert report.created_at == datetime.fromtimestamp(int(row["cTime"]) / 1000, UTC)
     assert report.updated_at == datetime.fromtimestamp(int(row["uTime"]) / 1000, UTC)
@@ -283,7 +286,9 @@ def test_recorded_conditional_order(shared: Path, name: str) -> None:
     row, other = fixture["payload"]["data"]["orderList"][0], fixture["ccxt_reading"][0]
     status, word, quantity, price, trigger_price = PLANS[name]
 
-    page = orders.parse_plans(body_of(shared, f"trigger_orders/{name}"), "BTC/USDT")
+    symbol = f"{row['symbol'].removesuffix('USDT')}/USDT"
+
+    page = orders.parse_plans(body_of(shared, f"trigger_orders/{name}"), symbol)
 
     assert page.next_id is None
     report = page.rows[0]
@@ -347,6 +352,12 @@ def test_more_conditional_orders_are_asked_for_as_told() -> None:
     page = {"nextFlag": True, "idLessThan": "7", "orderList": [plan_row()]}
 
     assert orders.parse_plans(good(page).body).next_id == "7"
+
+
+def test_order_of_another_market_is_refused() -> None:
+    for parse, row in ((orders.parse_order, order_row(1)), (orders.parse_plan, plan_row())):
+        with pytest.raises(msgspec.ValidationError, match="it tells of BTCUSDT, not of ETH/USDT"):
+            parse(row, "ETH/USDT")
 
 
 @pytest.mark.parametrize("field", ["orderId", "status", "side", "size", "triggerPrice", "symbol"])
@@ -439,10 +450,13 @@ FILL_ROW: dict[str, object] = {
 }
 
 
-def test_fee_is_what_was_paid_whatever_its_sign() -> None:
-    (fill,) = orders.parse_fills(good([FILL_ROW]).body, "BTC/USDT").rows
+@pytest.mark.parametrize(("told", "fee"), [("-0.5", "0.5"), ("0.5", "-0.5"), ("0", "0")])
+def test_fee_is_what_was_paid_and_a_rebate_is_negative(told: str, fee: str) -> None:
+    row = FILL_ROW | {"feeDetail": {"feeCoin": "bgb", "totalFee": told}}
 
-    assert (fill.fee, fill.fee_asset, fill.is_maker) == (Decimal("0.5"), "BGB", True)
+    (fill,) = orders.parse_fills(good([row]).body, "BTC/USDT").rows
+
+    assert (str(fill.fee), fill.fee_asset, fill.is_maker) == (fee, "BGB", True)
 
 
 @pytest.mark.parametrize(
@@ -450,6 +464,8 @@ def test_fee_is_what_was_paid_whatever_its_sign() -> None:
     [
         {"feeDetail": []},
         {"feeDetail": ""},
+        # As in the stream, where the sign means something else.
+        {"feeDetail": [{"feeCoin": "BGB", "totalFee": "0.5"}]},
         {"feeDetail": {"feeCoin": "BGB"}},
         {"feeDetail": {"feeCoin": "BGB", "totalFee": ""}},
         {"feeDetail": {"feeCoin": "BGB", "totalFee": "NaN"}},

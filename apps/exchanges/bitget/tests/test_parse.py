@@ -211,6 +211,15 @@ def test_recorded_balance_of_nothing_is_left_out(shared: Path) -> None:
     assert fixture["ccxt_reading"] == {"USDT": {"free": 0.0, "used": 0.0, "total": 0.0}}
 
 
+@pytest.mark.parametrize("told", ["NaN", "sNaN", "Infinity", "9e999999"])
+@pytest.mark.parametrize("field", ["available", "frozen", "locked"])
+def test_balance_that_is_no_number_is_refused(field: str, told: str) -> None:
+    row = {"coin": "A", "available": "1", "frozen": "9e999999", "locked": "0", field: told}
+
+    with pytest.raises(msgspec.ValidationError, match="is no amount or price"):
+        parse.parse_balances(good([row]).body)
+
+
 def test_one_balance_row_is_read(shared: Path) -> None:
     row = fixture_of(shared, "balances/ccxt_src_parse_balance_1")["payload"]
 

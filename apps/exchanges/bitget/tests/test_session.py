@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from apps.domain.orders import OrderSide, OrderType
-from apps.exchanges.bitget import constants, session
+from apps.exchanges.bitget import constants
 from apps.exchanges.bitget.auth import signature
 from apps.exchanges.bitget.client import BitgetClient
 from apps.exchanges.bitget.tests.payloads import (
@@ -22,6 +22,7 @@ from apps.exchanges.bitget.tests.payloads import (
     good,
     sent_body,
 )
+from apps.exchanges.clock import forget_clocks
 from apps.exchanges.errors import (
     ClockSkew,
     ExchangeUnavailable,
@@ -220,7 +221,41 @@ def test_read_is_repeated_in_the_exchanges_time() -> None:
     transport = StubTransport(failure("40008"), SERVER_TIME, good([]))
 
     assert client(transport).get_balance() == []
-    assert session._clock_offsets == {"http://stub": pytest.approx(-3.0)}
+    assert transport.requests[-1].headers["ACCESS-TIMESTAMP"] == str(NOW_MS - 3000)
+
+
+def test_clock_that_is_ahead_carries_no_deadline_along() -> None:
+    forget_clocks()
+    behind = good({"serverTime": str(NOW_MS - 25_000)})
+    transport = StubTransport(behind, PLACED, PLACED)
+
+    client(transport).place_order(BUY, deadline=DEADLINE)
+    client(transport).place_order(BUY, deadline=DEADLINE)
+
+    # Asked once, before the first order of a process.
+    assert asked(transport) == ["GET time", "POST place-order", "POST place-order"]
+    for index in (1, 2):
+        body = sent_body(transport, index)
+        assert (body["requestTime"], body["receiveWindow"]) == (str(NOW_MS - 25_000), "5000")
+        assert transport.requests[index].headers["ACCESS-TIMESTAMP"] == body["requestTime"]
+
+
+def test_clock_that_is_not_told_stops_no_order() -> None:
+    forget_clocks()
+    transport = StubTransport(*[ConnectionCut("silence")] * 3, PLACED)
+
+    client(transport).place_order(BUY, deadline=DEADLINE)
+
+    assert sent_body(transport)["requestTime"] == str(NOW_MS)
+
+
+def test_what_has_no_deadline_needs_no_clock() -> None:
+    forget_clocks()
+    transport = StubTransport(good({"orderId": "1"}))
+
+    client(transport).cancel_order(REF)
+
+    assert asked(transport) == ["POST cancel-order"]
 
 
 @pytest.mark.parametrize(

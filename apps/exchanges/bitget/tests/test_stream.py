@@ -37,14 +37,14 @@ def row(at_ms: int, close: str = "5", volume: str = "1") -> list[str]:
 
 
 def talk(
-    *frames: str, subscriptions: Any = (BTC,), count: int | None = None
+    *frames: str | bytes, subscriptions: Any = (BTC,), count: int | None = None
 ) -> list[KlineUpdate | None]:
     """What a stream makes of some frames."""
 
     def script(peer: websocket.WebSocket, _path: str) -> None:
         peer.recv()
         for text in frames:
-            peer.send(text)
+            peer.send(text, websocket.ABNF.OPCODE_TEXT)
 
     with stream_server(script) as url:
         stream = CandleChannel(subscriptions, base_url=url)
@@ -318,6 +318,20 @@ def test_refused_subscription_ends_the_stream() -> None:
 def test_frame_that_makes_no_sense_ends_the_stream(text: str) -> None:
     with pytest.raises(StreamClosed, match="can't be read"):
         talk(text)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"event":"\xff"}',
+        b'{"event":' + b"[" * 60_000,
+        b'{"arg":{"channel":"candle1m","instId":"BTCUSDT"},"data":[["\xff"]]}',
+    ],
+    ids=["not UTF-8", "nested without end", "rows not UTF-8"],
+)
+def test_frame_that_breaks_a_reader_ends_the_stream(data: bytes) -> None:
+    with pytest.raises(StreamClosed, match="can't be read"):
+        talk(data)
 
 
 def test_closed_connection_says_so() -> None:

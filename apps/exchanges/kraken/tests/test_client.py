@@ -1,6 +1,7 @@
 """Calls of the client against scripted answers."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ import pytest
 
 from apps.domain.candles import Timeframe
 from apps.domain.orders import OrderListKind, OrderSide, OrderStatus, OrderType, TimeInForce
+from apps.exchanges import clock
 from apps.exchanges.errors import (
     ClockSkew,
     DuplicateClientOrderId,
@@ -51,6 +53,7 @@ from apps.exchanges.ports import (
 from apps.exchanges.tests.stubs import StubTransport
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
+HOST = "http://stub"
 NOW_NS = 1_767_312_000_000_000_000
 DEADLINE = NOW + timedelta(seconds=5)
 KEYS = Credentials(api_key="the-key", api_secret=SECRET)
@@ -90,10 +93,9 @@ def client(
 ) -> KrakenClient:
     """A client with limits of its own, whose clock stands still."""
     store = MemoryLimitStore(now=NOW.timestamp)
-    made = KrakenClient(
-        credentials, base_url="http://stub", limits=store, transport=transport, now=now
-    )
-    made._session.http._sleep = lambda _seconds: None
+    made = KrakenClient(credentials, base_url=HOST, limits=store, transport=transport, now=now)
+    for door in (made._session.http, made._session._public):
+        door._sleep = lambda _seconds: None
     return made
 
 
@@ -135,6 +137,16 @@ def trade(order_id: str, second: int, pair: str = "XXBTZUSD") -> dict[str, Any]:
     }
 
 
+def server_time(ahead: int) -> HttpAnswer:
+    """The time of an exchange whose clock is so many seconds ahead."""
+    return result({"unixtime": int(NOW.timestamp()) + ahead})
+
+
+def noted(count: int) -> HttpAnswer:
+    """The answer to a batch of cancels."""
+    return result({"count": count})
+
+
 def sent(transport: StubTransport, index: int = -1) -> dict[str, str]:
     """The parameters of a request without its nonce."""
     params = transport.params(index)
@@ -148,8 +160,10 @@ def calls(transport: StubTransport) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def _forget_symbols(monkeypatch: pytest.MonkeyPatch) -> None:
+def _fresh_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No symbols learned yet; the clocks agree, so that nobody asks for the time."""
     monkeypatch.setattr(client_module, "_symbols_of_host", {})
+    monkeypatch.setattr(clock, "_known", {HOST: (0.0, math.inf)})
 
 
 @pytest.fixture
@@ -163,7 +177,7 @@ def test_client_fills_the_port() -> None:
     filled: ExchangeClient = client(StubTransport())
 
     assert filled.capabilities.exchange == "kraken"
-    assert client(StubTransport()).venue == "kraken@http://stub"
+    assert client(StubTransport()).venue == f"kraken@{HOST}"
 
 
 def test_there_is_no_testnet() -> None:
@@ -319,8 +333,8 @@ def test_second_refusal_of_the_nonce_is_final() -> None:
 
 def test_order_is_not_repeated_past_its_deadline() -> None:
     transport = StubTransport(BAD_NONCE)
-    clock = iter([0.0, 0.0, 0.0, 0.0, 3.5])
-    slow = client(transport, now=lambda: NOW.timestamp() + next(clock, 3.5))
+    # The first answer takes three and a half of the five seconds.
+    slow = client(transport, now=lambda: NOW.timestamp() + 3.5 * len(transport.requests))
 
     with pytest.raises(ExchangeUnavailable, match="Not sent"):
         slow.place_order(order(), deadline=DEADLINE)
@@ -355,6 +369,44 @@ def test_deadline_travels_with_the_order(seconds: float, text: str) -> None:
     assert sent(transport)["deadline"] == text
 
 
+@pytest.mark.parametrize(
+    ("ahead", "text"),
+    [
+        (-25, "2026-01-01T23:59:40.000Z"),
+        (-1, "2026-01-02T00:00:05.000Z"),
+        (25, "2026-01-02T00:00:30.000Z"),
+    ],
+)
+def test_deadline_is_told_on_the_clock_of_the_exchange(ahead: int, text: str) -> None:
+    clock.forget_clocks()
+    transport = StubTransport(server_time(ahead), TAKEN, TAKEN)
+    kraken = client(transport)
+
+    for _ in range(2):
+        kraken.place_order(order(), deadline=DEADLINE)
+        assert sent(transport)["deadline"] == text
+
+    assert calls(transport) == ["Time", "AddOrder", "AddOrder"]
+
+
+def test_clock_that_can_not_be_measured_is_believed() -> None:
+    clock.forget_clocks()
+    transport = StubTransport(*[ConnectionCut("no answer")] * 3, TAKEN)
+
+    client(transport).place_order(order(), deadline=DEADLINE)
+
+    assert sent(transport)["deadline"] == "2026-01-02T00:00:05.000Z"
+
+
+def test_cancel_needs_no_clock() -> None:
+    clock.forget_clocks()
+    transport = StubTransport(NOTED)
+
+    client(transport).cancel_order(BY_TXID)
+
+    assert calls(transport) == ["CancelOrder"]
+
+
 def test_private_call_without_a_key_says_so() -> None:
     with pytest.raises(InvalidCredentials, match="needs an API key"):
         client(StubTransport(), None).get_balance()
@@ -383,6 +435,9 @@ def test_secret_that_is_none_says_so() -> None:
         (HttpAnswer(status=200, body=b'{"error":[],"result":{"tx'), OutcomeUnknown),
         (result({"descr": {}}), OutcomeUnknown),
         (result({"descr": {}, "txid": []}), OutcomeUnknown),
+        (result({"txid": ["O1"], "cl_ord_id": "b" * 32}), OutcomeUnknown),
+        (HttpAnswer(status=200, body=b'{"error":[],"result":{"txid":["\xff"]}}'), OutcomeUnknown),
+        (HttpAnswer(status=400, body=b'{"error":["EService:\xff"]}'), OutcomeUnknown),
         (failure("EOrder:Duplicate cl_ord_id"), DuplicateClientOrderId),
         (failure("EOrder:Insufficient funds"), InsufficientFunds),
         (failure("EService:Deadline elapsed"), ExchangeUnavailable),
@@ -572,7 +627,7 @@ def test_young_orders_cost_more_to_cancel(age: float | None, cost: float) -> Non
     store = MemoryLimitStore(now=NOW.timestamp)
     kraken = KrakenClient(
         KEYS,
-        base_url="http://stub",
+        base_url=HOST,
         limits=store,
         transport=StubTransport(NOTED),
         now=NOW.timestamp,
@@ -588,7 +643,7 @@ def test_young_orders_cost_more_to_cancel(age: float | None, cost: float) -> Non
 def test_all_orders_of_one_symbol_are_cancelled_in_batches() -> None:
     mine = {f"O{i:03}": row() for i in range(60)}
     other = {"OX": row(descr=ORDER["descr"] | {"pair": "ETHXBT"})}
-    transport = StubTransport(result({"open": mine | other}), NOTED, NOTED)
+    transport = StubTransport(result({"open": mine | other}), noted(50), noted(10))
 
     client(transport).cancel_all_orders("BTC/USD")
 
@@ -620,12 +675,56 @@ def test_one_order_is_cancelled_by_itself() -> None:
 
 def test_every_batch_is_sent_before_an_ended_order_is_told() -> None:
     mine = {f"O{i:03}": row() for i in range(60)}
-    transport = StubTransport(result({"open": mine}), failure("EOrder:Unknown order"), NOTED)
+    transport = StubTransport(result({"open": mine}), failure("EOrder:Unknown order"), noted(10))
 
-    with pytest.raises(OutcomeUnknown, match="order among 60 in BTC/USD"):
+    with pytest.raises(OutcomeUnknown, match="cancelled 10 of 60 orders in BTC/USD"):
         client(transport).cancel_all_orders("BTC/USD")
 
     assert len(transport.requests) == 3
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_cancels_that_are_missing_are_told(count: int) -> None:
+    mine = {f"O{i}": row() for i in range(10)}
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        client(StubTransport(result({"open": mine}), noted(count))).cancel_all_orders("BTC/USD")
+
+    assert str(caught.value) == (
+        f"Kraken says it cancelled {count} of 10 orders in BTC/USD: look them up."
+    )
+
+
+def test_cancels_that_are_under_way_are_noted() -> None:
+    under_way = result({"count": 0, "pending": True})
+    mine = {f"O{i}": row() for i in range(10)}
+    kraken = client(StubTransport(result({"open": mine}), under_way, under_way))
+
+    kraken.cancel_all_orders("BTC/USD")
+    kraken.cancel_order(BY_TXID)
+
+
+@pytest.mark.parametrize(
+    "answer", [failure("EOrder:Rate limit exceeded"), ConnectionCut("no answer"), NotSent("no way")]
+)
+def test_failure_after_a_good_batch_leaves_the_outcome_unknown(
+    answer: HttpAnswer | Exception,
+) -> None:
+    mine = {f"O{i:03}": row() for i in range(120)}
+    transport = StubTransport(result({"open": mine}), noted(49), answer)
+
+    with pytest.raises(OutcomeUnknown, match="asked to cancel 50 of 120 orders in BTC/USD"):
+        client(transport).cancel_all_orders("BTC/USD")
+
+    assert len(transport.requests) == 3
+
+
+def test_failure_of_the_first_batch_is_told_as_it_is() -> None:
+    mine = {f"O{i:03}": row() for i in range(60)}
+    transport = StubTransport(result({"open": mine}), failure("EOrder:Rate limit exceeded"))
+
+    with pytest.raises(RateLimited):
+        client(transport).cancel_all_orders("BTC/USD")
 
 
 # Changing orders.
@@ -807,6 +906,33 @@ def test_unknown_order_is_not_found(ref: OrderRef, answers: list[HttpAnswer]) ->
         client(StubTransport(*answers)).fetch_order(ref)
 
 
+@pytest.mark.parametrize(
+    ("txid", "changes"),
+    [
+        ("O2", {}),
+        ("O1", {"cl_ord_id": "b"}),
+        ("O1", {"descr": ORDER["descr"] | {"pair": "XETHXXBT"}}),
+    ],
+)
+def test_answer_about_another_order_is_no_answer(txid: str, changes: dict[str, Any]) -> None:
+    answer = result({txid: row(**changes)})
+    transport = StubTransport(*[answer, result(PAIRS)] if "descr" in changes else [answer] * 3)
+    ref = OrderRef(symbol="BTC/USD", client_order_id="a", exchange_order_id="O1")
+
+    with pytest.raises(ExchangeUnavailable, match="is about"):
+        client(transport).fetch_order(ref)
+
+
+def test_order_of_a_market_that_is_not_listed_any_more_is_told_as_it_is() -> None:
+    transport = StubTransport(
+        result({"O1": row(descr=ORDER["descr"] | {"pair": "OLDUSD"})}), result(PAIRS)
+    )
+
+    report = client(transport).fetch_order(OrderRef(symbol="OLD2/USD", exchange_order_id="O1"))
+
+    assert report.symbol == "OLDUSD"
+
+
 def test_open_orders_of_one_symbol_need_no_market_list() -> None:
     other = row(descr=ORDER["descr"] | {"pair": "ETHXBT"})
     transport = StubTransport(
@@ -976,7 +1102,7 @@ def test_later_pages_wait_for_the_counter() -> None:
     clock = [NOW.timestamp()]
     kraken = KrakenClient(
         KEYS,
-        base_url="http://stub",
+        base_url=HOST,
         limits=MemoryLimitStore(now=lambda: clock[0]),
         transport=transport,
         now=NOW.timestamp,
@@ -1017,6 +1143,52 @@ def test_lockout_stops_the_key() -> None:
         kraken.cancel_order(BY_TXID)
 
     assert len(transport.requests) == 1
+
+
+def test_overrun_counter_stops_questions_but_no_orders() -> None:
+    transport = StubTransport(failure("EAPI:Rate limit exceeded"), TAKEN, NOTED)
+    kraken = client(transport)
+
+    with pytest.raises(RateLimited, match="Kraken answered"):
+        kraken.get_balance()
+    with pytest.raises(RateLimited, match=r"its limit .*counter is used up"):
+        kraken.get_balance()
+    kraken.place_order(order(), deadline=DEADLINE)
+    kraken.cancel_order(BY_TXID)
+
+    assert calls(transport) == ["BalanceEx", "AddOrder", "CancelOrder"]
+
+
+def test_limit_of_market_data_does_not_fill_the_counter_of_the_key() -> None:
+    kraken = client(StubTransport(failure("EAPI:Rate limit exceeded"), FUNDS))
+
+    with pytest.raises(RateLimited):
+        kraken.get_server_time()
+
+    assert len(kraken.get_balance()) == 1
+
+
+def test_later_page_waits_for_an_overrun_counter() -> None:
+    transport = StubTransport(
+        closed_page(0, 50, 60), failure("EAPI:Rate limit exceeded"), closed_page(50, 10, 60)
+    )
+    time = [NOW.timestamp()]
+    kraken = KrakenClient(
+        KEYS,
+        base_url=HOST,
+        limits=MemoryLimitStore(now=lambda: time[0]),
+        transport=transport,
+        now=NOW.timestamp,
+    )
+
+    def wait(seconds: float) -> None:
+        time[0] += seconds + 0.001
+
+    kraken._session._sleep = wait
+    kraken._session.http.throttle._sleep = wait
+
+    assert len(kraken.fetch_closed_orders("BTC/USD", since=NOW)) == 60
+    assert time[0] < NOW.timestamp() + 30
 
 
 def test_full_engine_of_one_pair_stops_nothing_else() -> None:
@@ -1177,7 +1349,7 @@ def rights(*permissions: str, addresses: tuple[str, ...] = ("",)) -> HttpAnswer:
 
 
 ALL_NEEDED = ("query-funds", "query-open-trades", "query-closed-trades", "modify-trades")
-SERVER_TIME = result({"unixtime": int(NOW.timestamp()) + 2})
+SERVER_TIME = server_time(2)
 FUNDS = result({"ZUSD": {"balance": "5", "hold_trade": "1"}})
 
 
@@ -1211,13 +1383,50 @@ def test_key_without_a_right_is_not_ok() -> None:
     assert "give it query-closed-trades, modify-trades at Kraken" in report.message
 
 
-def test_unknown_rights_are_no_failure() -> None:
-    transport = StubTransport(SERVER_TIME, FUNDS, failure("EGeneral:Unknown method"))
+NO_SUCH_CALL = [failure("EGeneral:Unknown method"), HttpAnswer(status=404, body=b"<html>")]
+
+
+@pytest.mark.parametrize("answer", NO_SUCH_CALL)
+def test_host_of_ones_own_need_not_know_rights(answer: HttpAnswer) -> None:
+    transport = StubTransport(SERVER_TIME, FUNDS, answer)
 
     report = client(transport).test_connection()
 
     assert (report.ok, report.can_trade, report.can_withdraw) == (True, None, None)
     assert "was not told" in report.message
+
+
+@pytest.mark.parametrize("answer", NO_SUCH_CALL)
+def test_exchange_has_to_tell_the_rights(answer: HttpAnswer) -> None:
+    kraken = KrakenClient(
+        KEYS,
+        limits=MemoryLimitStore(),
+        transport=StubTransport(SERVER_TIME, FUNDS, answer),
+        now=NOW.timestamp,
+    )
+
+    report = kraken.test_connection()
+
+    assert (report.ok, report.can_withdraw) == (False, None)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        failure("EAPI:Rate limit exceeded"),
+        failure("EGeneral:Internal error"),
+        HttpAnswer(status=429, body=b"<html>"),
+        ConnectionCut("no answer"),
+        HttpAnswer(status=200, body=b"<html>"),
+    ],
+)
+def test_rights_that_could_not_be_read_are_no_harmless_ones(
+    answer: HttpAnswer | Exception,
+) -> None:
+    report = client(StubTransport(SERVER_TIME, FUNDS, *[answer] * 3)).test_connection()
+
+    assert (report.ok, report.can_withdraw) == (False, None)
+    assert report.message.startswith("What the key may do could not be read: try again. ")
 
 
 @pytest.mark.parametrize(

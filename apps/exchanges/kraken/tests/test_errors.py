@@ -7,8 +7,8 @@ import pytest
 
 from apps.exchanges import errors
 from apps.exchanges.http import HttpAnswer, HttpRequest
-from apps.exchanges.kraken.constants import ERRORS
-from apps.exchanges.kraken.errors import read_error
+from apps.exchanges.kraken.constants import COUNTER, ERRORS
+from apps.exchanges.kraken.errors import read_error, read_usage
 from apps.exchanges.kraken.tests.payloads import failure, fixture_of, names
 from apps.exchanges.tests.stubs import answer
 
@@ -176,13 +176,14 @@ def test_failed_rule_is_named(words: str, rule: str | None) -> None:
 @pytest.mark.parametrize(
     ("words", "seconds"),
     [
-        ("EAPI:Rate limit exceeded", 15),
         ("EGeneral:Too many requests", 15),
         ("EGeneral:Temporary lockout", 900),
         ("EService: Throttled: 1700000010", 10),
         ("EService:Throttled: 1699999990", 0),
         ("EService:Throttled: 99999999999999999999", 900),
         ("EService:Throttled", 15),
+        # Only what the counter counts has to wait.
+        ("EAPI:Rate limit exceeded", None),
         # Only orders of one pair have to wait.
         ("EOrder:Rate limit exceeded", None),
         ("EOrder:Domain rate limit exceeded", None),
@@ -193,8 +194,25 @@ def test_rate_limit_carries_the_wait_of_the_whole_key(words: str, seconds: float
 
 
 def test_limit_of_market_data_does_not_stop_the_key() -> None:
-    assert wait_of("EAPI:Rate limit exceeded", request=CANDLES) is None
+    assert wait_of("EGeneral:Too many requests", request=CANDLES) is None
     assert wait_of("EGeneral:Temporary lockout", request=CANDLES) == 900
+
+
+def test_overrun_counter_is_full() -> None:
+    assert read_usage(failure("WGeneral:Slow", "EAPI:Rate limit exceeded")) == {COUNTER: 15}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error":[],"result":{"note":"EAPI:Rate limit exceeded"}}',
+        b'{"error":["EOrder:Rate limit exceeded"]}',
+        b"<html>",
+        b'{"error":["\xff"]}',
+    ],
+)
+def test_other_answers_tell_nothing_of_the_counter(body: bytes) -> None:
+    assert read_usage(HttpAnswer(status=200, body=body)) == {}
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("7", 7), ("soon", 15), ("9" * 400, 900)])
@@ -228,9 +246,28 @@ def test_refusal_without_words_is_read_by_its_status() -> None:
     assert "HTTP 403, no reason given" in str(error)
 
 
-@pytest.mark.parametrize("body", [b"<html>", b'{"error":["EOr', b'{"error":"EOrder:x"}', b"[]"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>",
+        b'{"error":["EOr',
+        b'{"error":"EOrder:x"}',
+        b"[]",
+        b'{"error":["EService:\xff"]}',
+        b'{"error":["EService:Busy"],"x":' + b"[" * 100_000,
+    ],
+)
 def test_unreadable_answer_is_left_to_the_parser(body: bytes) -> None:
     assert read_error(PLACE, HttpAnswer(status=200, body=body), is_write=True) is None
+
+
+def test_refusal_that_is_not_utf_8_is_read_by_its_status() -> None:
+    refused = HttpAnswer(status=403, body=b'{"error":["EService:\xff"]}')
+
+    error = read_error(PLACE, refused, is_write=True)
+
+    assert type(error) is errors.OutcomeUnknown
+    assert error.raw == {"http_status": 403, "body": '{"error":["EService:\ufffd"]}'}
 
 
 def test_message_says_what_happened_to_what_and_what_to_do() -> None:

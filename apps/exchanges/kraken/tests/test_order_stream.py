@@ -1,6 +1,8 @@
 """Order changes from scripted servers, and every recorded frame of an account."""
 
 import json
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -60,7 +62,9 @@ TRADE: dict[str, Any] = {
 
 
 def channel(
-    transport: StubTransport | None = None, url: str = "http://unused"
+    transport: StubTransport | None = None,
+    url: str = "http://unused",
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> ExecutionsChannel:
     """A stream with limits of its own."""
     return ExecutionsChannel(
@@ -68,6 +72,7 @@ def channel(
         base_url=url.replace("ws", "http"),
         limits=MemoryLimitStore(),
         transport=transport or StubTransport(),
+        monotonic=monotonic,
     )
 
 
@@ -145,6 +150,19 @@ def test_refused_subscription_ends_the_stream(shared: Path) -> None:
     with stream_server(script) as url:
         stream = channel(StubTransport(token(shared)), url)
         with pytest.raises(StreamClosed, match="refused to subscribe: ESession:Invalid session"):
+            stream.connect()
+
+
+def test_subscription_is_not_waited_for_without_end(shared: Path) -> None:
+    def script(peer: websocket.WebSocket, _path: str) -> None:
+        peer.recv()
+        for _ in range(3):
+            peer.send('{"channel":"heartbeat"}')
+
+    seconds = iter([0.0, 0.0, 9.9, 10.1])
+    with stream_server(script) as url:
+        stream = channel(StubTransport(token(shared)), url, seconds.__next__)
+        with pytest.raises(StreamClosed, match="did not agree to the subscription within 10 s"):
             stream.connect()
 
 
@@ -424,6 +442,9 @@ def test_sequence_begins_anew_with_each_connection(shared: Path) -> None:
         b"[]",
         b'{"channel":"executions","type":"update","sequence":1,"data":{}}',
         b'{"channel":"executions","type":"update","sequence":1,"data":[{"order_id":"O1"}]}',
+        b'{"channel":"\xff"}',
+        frame(NEW).replace(b"BTC", b"\xff"),
+        b'{"x":' + b"[" * 100_000,
         frame(NEW | {"side": "hold"}),
         frame(NEW | {"order_qty": "many"}),
         frame(NEW | {"order_qty": "NaN"}),

@@ -232,8 +232,42 @@ def test_order_sized_in_quote_has_no_quantity_in_base() -> None:
 
 
 @pytest.mark.parametrize(
+    ("executed", "cost", "average", "filled"),
+    [
+        ("100.00000", "100.00000", "50000.0", "0.002"),
+        ("99.99999999", "99.99999", "30010.1", "0.0033322112"),
+        # Told in base all the same.
+        ("0.00200000", "100.00000", "50000.0", "0.002"),
+        ("0.00333221", "99.99993", "30010.1", "0.00333221"),
+        # The average of a cheap coin has few digits: what is told is nearer than what is worked out.
+        ("11764705.88", "100.00000", "0.00000852", "11764705.88"),
+        # At a price near 1 the nearer reading is taken.
+        ("100.00000", "100.00000", "0.9998", "100.0200040008"),
+        ("100.02", "100.00000", "0.9998", "100.02"),
+        ("0", "0", "0", "0"),
+        ("100.0", "100.0", "0", None),
+        ("0.002", "0", "50000.0", None),
+    ],
+)
+def test_what_is_filled_of_an_order_sized_in_quote_is_told_in_base(
+    executed: str, cost: str, average: str, filled: str | None
+) -> None:
+    report = order(oflags="fciq,viqc", vol="100.0", vol_exec=executed, cost=cost, price=average)
+
+    assert report.filled_quantity == (None if filled is None else Decimal(filled))
+    assert report.filled_quote == Decimal(cost)
+
+
+def test_what_is_filled_of_other_orders_is_as_told() -> None:
+    report = order(vol_exec="100.0", cost="100.0", price="50000.0")
+
+    assert report.filled_quantity == Decimal("100.0")
+
+
+@pytest.mark.parametrize(
     "changes",
     [
+        {"price": "NaN"},
         {"vol": "NaN"},
         {"vol": None},
         {"vol_exec": "Infinity"},
@@ -292,7 +326,7 @@ def test_every_acknowledgement_is_read(shared: Path) -> None:
         with pytest.raises(msgspec.ValidationError):
             orders.parse_added(body_of(shared, f"order_ack/{name}"), request)
     for name in cancelled:
-        assert orders.parse_cancelled(body_of(shared, f"order_ack/{name}"))
+        assert orders.parse_cancelled(body_of(shared, f"order_ack/{name}")) == 1
 
 
 def test_acknowledgement_agrees_with_ccxt(shared: Path) -> None:
@@ -320,6 +354,34 @@ def test_amendments_are_read(shared: Path) -> None:
         orders.parse_amended(body_of(shared, "amend/jkorf_EditOrder"))
 
 
+@pytest.mark.parametrize(("echoed", "is_ours"), [("a" * 32, True), (None, True), ("b" * 32, False)])
+def test_taken_order_of_another_name_is_refused(echoed: str | None, is_ours: bool) -> None:
+    request = OrderRequest(
+        symbol="BTC/USD",
+        side=OrderSide.BUY,
+        order_type=OrderType.MARKET,
+        client_order_id="a" * 32,
+        quantity=Decimal(1),
+    )
+    body = wrapped({"txid": ["O1"], "cl_ord_id": echoed})
+
+    if is_ours:
+        assert orders.parse_added(body, request).exchange_order_id == "O1"
+    else:
+        with pytest.raises(msgspec.ValidationError, match="is about order b"):
+            orders.parse_added(body, request)
+
+
+def test_answer_about_another_order_is_refused() -> None:
+    body = wrapped({"O2": ORDER | {"cl_ord_id": "a"}})
+
+    with pytest.raises(msgspec.ValidationError, match="is about order O2, not O1"):
+        orders.parse_queried_order(body, "O1", None)
+    with pytest.raises(msgspec.ValidationError, match="is about order a, not b"):
+        orders.parse_queried_order(body, "O2", "b")
+    assert orders.parse_queried_order(wrapped({}), "O1", None) is None
+
+
 @pytest.mark.parametrize("txids", [[], "O1", None, [7]])
 def test_taken_order_without_an_id_is_refused(txids: object) -> None:
     request = OrderRequest(
@@ -335,16 +397,16 @@ def test_taken_order_without_an_id_is_refused(txids: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "is_noted"),
+    ("answer", "count"),
     [
-        ({"count": 1}, True),
-        ({"count": "2"}, True),
-        ({"count": 0}, False),
-        ({"count": 0, "pending": True}, True),
+        ({"count": 1}, 1),
+        ({"count": "2"}, 2),
+        ({"count": 0}, 0),
+        ({"count": 0, "pending": True}, None),
     ],
 )
-def test_cancel_is_noted(answer: dict[str, object], is_noted: bool) -> None:
-    assert orders.parse_cancelled(wrapped(answer)) is is_noted
+def test_cancels_are_counted(answer: dict[str, object], count: int | None) -> None:
+    assert orders.parse_cancelled(wrapped(answer)) == count
 
 
 def read_trades(shared: Path, name: str) -> dict[str, orders.TradeWire]:

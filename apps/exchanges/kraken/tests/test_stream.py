@@ -260,6 +260,9 @@ def test_refused_subscription_ends_the_stream() -> None:
         frame(candle_row() | {"interval_begin": "2023-10-04T16:25:00"}),
         frame(candle_row()).replace(b"10.0", b"1e999"),
         frame(candle_row()).replace(b"10.0", b"NaN"),
+        b'{"channel":"\xff"}',
+        frame(candle_row()).replace(b"BTC", b"\xff"),
+        b'{"x":' + b"[" * 100_000,
     ],
 )
 def test_unreadable_frame_ends_the_stream(data: bytes) -> None:
