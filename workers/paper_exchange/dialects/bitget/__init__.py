@@ -1,0 +1,1 @@
+"""Bitget's spot API, version 2 ("classic account")."""
