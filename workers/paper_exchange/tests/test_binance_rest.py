@@ -110,7 +110,7 @@ def test_a_parameter_sent_twice_is_refused(client: Client) -> None:
         ({"symbol": "NOPE"}, -1121, "Invalid symbol."),
         ({"side": "HOLD"}, -1117, "Invalid side."),
         ({"type": "DREAM"}, -1116, "Invalid orderType."),
-        ({"type": "STOP_LOSS"}, -2010, "Stop loss orders are not supported for this symbol."),
+        ({"stopPrice": "90"}, -1106, "Parameter 'stopPrice' sent when not required."),
         ({"timeInForce": "GTD"}, -1115, "Invalid timeInForce."),
         ({"quantity": "0.123456789"}, -1111, "Parameter 'quantity' has too much precision."),
         (
@@ -130,10 +130,17 @@ def test_a_parameter_sent_twice_is_refused(client: Client) -> None:
         ({"quantity": "0.01"}, -1013, "Filter failure: NOTIONAL"),
         ({"quantity": "500"}, -2010, "Account has insufficient balance for requested action."),
         ({"quoteOrderQty": "10"}, -1106, "Parameter 'quoteOrderQty' sent when not required."),
+        ({"icebergQty": "1"}, -2010, "Iceberg orders are not supported for this symbol."),
         (
-            {"icebergQty": "1"},
+            {"pegPriceType": "PRIMARY_PEG"},
             -1104,
             "Not all sent parameters were read; read '8' parameter(s) but was sent '9'.",
+        ),
+        ({"strategyType": "7"}, -1134, "`strategyType` was less than 1000000."),
+        (
+            {"selfTradePreventionMode": "DECREMENT"},
+            -1130,
+            "Data sent for parameter 'selfTradePreventionMode' is not valid.",
         ),
         (
             {"recvWindow": "60001"},
@@ -238,6 +245,19 @@ def test_a_timestamp_out_of_its_window_is_refused(client: Client, shift_ms: int,
     assert error(client.signed("GET", "/api/v3/account")) == (400, -1021, text)
 
 
+def test_a_timestamp_may_be_in_microseconds(client: Client) -> None:
+    client.timestamp_ms *= 1000
+
+    assert client.signed("GET", "/api/v3/account")[0] == 200
+
+
+@pytest.mark.parametrize("interval", ["30m", "12h", "3d"])
+def test_intervals_that_we_do_not_use_are_served_too(client: Client, interval: str) -> None:
+    _, rows = client.get("/api/v3/klines", symbol="BTCUSDT", interval=interval)
+
+    assert rows == []  # the first whole one has not begun yet
+
+
 @pytest.mark.parametrize("shift_ms", [-5000, 999])
 def test_a_timestamp_at_the_edge_of_its_window_is_taken(client: Client, shift_ms: int) -> None:
     client.timestamp_ms += shift_ms
@@ -318,20 +338,37 @@ def test_orders_that_are_not_there(client: Client) -> None:
 
 
 def test_a_market_order_by_amount_buys_what_it_pays_for(client: Client) -> None:
-    _, order = client.signed("POST", "/api/v3/order", **MARKET, quoteOrderQty="1000")
+    _, order = client.signed("POST", "/api/v3/order", **MARKET, quoteOrderQty="200")
     _, [trade] = client.signed("GET", "/api/v3/myTrades", symbol="BTCUSDT")
 
-    assert (order["status"], order["origQty"]) == ("FILLED", "10.00000000")
+    assert (order["status"], order["origQty"]) == ("FILLED", "2.00000000")
     assert order["fills"] == [
         {
             "price": "100.00000000",
-            "qty": "10.00000000",
-            "commission": "0.01000000",
+            "qty": "2.00000000",
+            "commission": "0.00200000",
             "commissionAsset": "BTC",
             "tradeId": 1,
         }
     ]
     assert (trade["orderId"], trade["isBuyer"], trade["isMaker"]) == (order["orderId"], True, False)
+
+
+@pytest.mark.parametrize("size", [{"quoteOrderQty": "9000"}, {"quantity": "90"}])
+def test_a_market_order_that_is_larger_than_the_book_expires_with_what_it_got(
+    client: Client, size: dict[str, str]
+) -> None:
+    _, book = client.get("/api/v3/depth", symbol="BTCUSDT")
+    offered = sum(float(quantity) for _price, quantity in book["asks"])
+
+    _, order = client.signed("POST", "/api/v3/order", **MARKET, **size)
+    _, found = client.signed("GET", "/api/v3/order", symbol="BTCUSDT", orderId=order["orderId"])
+
+    assert (order["status"], order["expiryReason"]) == ("EXPIRED", "INSUFFICIENT_LIQUIDITY")
+    assert order["origQty"] == "90.00000000"
+    assert float(order["executedQty"]) == pytest.approx(offered)
+    assert sum(float(fill["qty"]) for fill in order["fills"]) == pytest.approx(offered)
+    assert (found["status"], found["executedQty"]) == ("EXPIRED", order["executedQty"])
 
 
 @pytest.mark.parametrize("kind", ["ACK", "RESULT", "FULL"])
@@ -418,6 +455,12 @@ def test_a_test_order_is_checked_and_not_placed(client: Client) -> None:
     assert client.signed("POST", "/api/v3/order/test", **LIMIT) == (200, {})
     assert client.signed("POST", "/api/v3/order/test", **{**LIMIT, "price": "90.001"})[0] == 400
     assert client.signed("GET", "/api/v3/openOrders") == (200, [])
+
+
+def test_a_test_order_tells_what_it_would_pay(client: Client) -> None:
+    _, rates = client.signed("POST", "/api/v3/order/test", **LIMIT, computeCommissionRates="true")
+
+    assert rates["standardCommissionForOrder"] == {"maker": "0.00100000", "taker": "0.00100000"}
 
 
 def test_history_is_given_a_day_at_a_time(client: Client) -> None:

@@ -5,10 +5,18 @@ from decimal import Decimal
 
 from apps.domain.environments import Exchange
 from apps.domain.markets import Market
-from apps.domain.orders import OrderSide
+from apps.domain.orders import OrderListKind, OrderSide
 from workers.paper_exchange.dialects.binance.filters import Row, plain
-from workers.paper_exchange.dialects.binance.names import STATUSES, wire_symbol
-from workers.paper_exchange.orders import ZERO, Account, Fill, Order
+from workers.paper_exchange.dialects.binance.names import (
+    expiry_word,
+    self_trade_word,
+    status_word,
+    time_word,
+    trailing_delta,
+    type_word,
+    wire_symbol,
+)
+from workers.paper_exchange.orders import ZERO, Account, Fill, Order, OrderList
 from workers.paper_exchange.venues import VENUES
 
 _ZERO = plain(ZERO)
@@ -20,31 +28,32 @@ def order_row(order: Order) -> Row:
     return {
         "symbol": order.symbol.replace("/", ""),
         "orderId": order.order_id,
-        "orderListId": -1,
+        "orderListId": order.list_id or -1,
         "clientOrderId": order.client_order_id,
         "price": plain(order.price),
         "origQty": plain(order.quantity),
         "executedQty": plain(order.filled_quantity),
         "origQuoteOrderQty": plain(order.quote_amount),
         "cummulativeQuoteQty": plain(order.filled_quote),
-        "status": STATUSES[order.status],
-        "timeInForce": order.time_in_force.upper(),
-        "type": order.order_type.upper(),
+        "status": status_word(order),
+        "timeInForce": time_word(order),
+        "type": type_word(order),
         "side": order.side.upper(),
-        "selfTradePreventionMode": "NONE",
+        **_conditional_fields(order),
+        "selfTradePreventionMode": self_trade_word(order),
     }
 
 
 def queried_order_row(order: Order) -> Row:
     """An order as look-ups and lists give it."""
     return {
-        **order_row(order),
         "stopPrice": _ZERO,
+        **order_row(order),
         "icebergQty": _ZERO,
         "time": order.created_ms,
         "updateTime": order.updated_ms,
-        "isWorking": True,
-        "workingTime": order.created_ms,
+        "isWorking": order.working_ms > 0,
+        "workingTime": order.working_ms or -1,
     }
 
 
@@ -58,25 +67,69 @@ def cancelled_order_row(order: Order, cancel_id: str) -> Row:
     }
 
 
+def amended_order_row(order: Order, former_id: str, execution_id: int) -> Row:
+    """The answer to an amendment."""
+    row = order_row(order)
+    kept = ("symbol", "orderId", "orderListId", "clientOrderId", "price", "executedQty", "status")
+    rest = ("timeInForce", "type", "side", "selfTradePreventionMode")
+    return {
+        "transactTime": order.updated_ms,
+        "executionId": execution_id,
+        "amendedOrder": {
+            **{name: row[name] for name in kept},
+            "origClientOrderId": former_id,
+            "qty": row["origQty"],
+            "preventedQty": _ZERO,
+            "quoteOrderQty": row["origQuoteOrderQty"],
+            "cumulativeQuoteQty": row["cummulativeQuoteQty"],
+            "workingTime": order.working_ms or -1,
+            **{name: row[name] for name in rest},
+        },
+    }
+
+
 def placed_order_row(order: Order, fills: Sequence[Fill], response_type: str) -> Row:
     """The answer to a new order: ACK, RESULT or FULL."""
     row = {**order_row(order), "transactTime": order.updated_ms}
     if response_type == "ACK":
         names = ("symbol", "orderId", "orderListId", "clientOrderId", "transactTime")
         return {name: row[name] for name in names}
-    row["workingTime"] = order.created_ms
+    row["workingTime"] = order.working_ms or -1
     if response_type == "FULL":
         row["fills"] = [_fill_row(fill) for fill in fills]
     return row
 
 
-def trade_row(fill: Fill) -> Row:
+def list_row(account: Account, listed: OrderList) -> Row:
+    """An order list; an entry with a bracket is a list of the same kind as one with a follower."""
+    orders = [account.orders[order_id] for order_id in listed.order_ids]
+    is_done = not any(order.is_open for order in orders)
+    return {
+        "orderListId": listed.list_id,
+        "contingencyType": "OCO" if listed.kind is OrderListKind.OCO else "OTO",
+        "listStatusType": "ALL_DONE" if is_done else "EXEC_STARTED",
+        "listOrderStatus": "ALL_DONE" if is_done else "EXECUTING",
+        "listClientOrderId": listed.client_list_id,
+        "transactionTime": max(order.updated_ms for order in orders),
+        "symbol": listed.symbol.replace("/", ""),
+        "orders": [
+            {
+                "symbol": order.symbol.replace("/", ""),
+                "orderId": order.order_id,
+                "clientOrderId": order.client_order_id,
+            }
+            for order in orders
+        ],
+    }
+
+
+def trade_row(fill: Fill, order: Order) -> Row:
     """A row of myTrades."""
     return {
         "symbol": fill.symbol.replace("/", ""),
         "id": fill.trade_id,
         "orderId": fill.order_id,
-        "orderListId": -1,
+        "orderListId": order.list_id or -1,
         "price": plain(fill.price),
         "qty": plain(fill.quantity),
         "quoteQty": plain(fill.price * fill.quantity),
@@ -139,6 +192,29 @@ def commission_row(market: Market) -> Row:
 def commission_rates(rate: Decimal) -> Row:
     """A rate that makers and takers pay alike."""
     return {"maker": plain(rate), "taker": plain(rate), "buyer": _ZERO, "seller": _ZERO}
+
+
+def order_rates(rates: object) -> Row:
+    """What an order would pay, of the rates of its symbol."""
+    known = rates if isinstance(rates, dict) else {}
+    return {name: known[name] for name in ("maker", "taker")}
+
+
+def _conditional_fields(order: Order) -> Row:
+    """What only some orders have."""
+    row: Row = {}
+    if order.trigger_price:
+        row["stopPrice"] = plain(order.trigger_price)
+    if order.trailing_share:
+        row["trailingDelta"] = trailing_delta(order)
+        row["trailingTime"] = order.created_ms if order.best_price else -1
+    row |= {
+        name: int(order.labels[name])
+        for name in ("strategyId", "strategyType")
+        if name in order.labels
+    }
+    reason = expiry_word(order)
+    return row if reason is None else {**row, "expiryReason": reason}
 
 
 def _fill_row(fill: Fill) -> Row:

@@ -12,6 +12,8 @@ from workers.paper_exchange.dialects.binance.parameters import Parameters
 DEFAULT_RECV_WINDOW_MS = 5000
 LARGEST_RECV_WINDOW_MS = 60_000
 _AHEAD_MS = 1000
+#: A timestamp may be in microseconds; read as milliseconds it would lie in the year 5138.
+_FIRST_IN_MICROSECONDS = 10**14
 _KEY = r"[A-Za-z0-9]{16,128}"
 _SIGNATURE = re.compile(rb"(?:^|&)signature=[^&]*")
 
@@ -26,16 +28,16 @@ def signed_payload(query: bytes, body: bytes) -> bytes:
     return _SIGNATURE.sub(b"", query) + _SIGNATURE.sub(b"", body)
 
 
-def authenticate(
-    *, key: str, query: bytes, body: bytes, parameters: Parameters, clock: Clock
-) -> str:
+def authenticate(*, key: str, payload: bytes, parameters: Parameters, clock: Clock) -> str:
     """The API key of a request that is correctly signed and in time; raises BinanceError."""
     if not re.fullmatch(_KEY, key):
         raise errors.malformed_key()
     timestamp_ms = parameters.required_integer("timestamp")
+    if timestamp_ms >= _FIRST_IN_MICROSECONDS:
+        timestamp_ms //= 1000
     recv_window_ms = _recv_window(parameters)
     signature = parameters.required("signature")
-    expected = sign(paper_secret(key), signed_payload(query, body))
+    expected = sign(paper_secret(key), payload)
     if not hmac.compare_digest(signature.lower().encode(), expected.encode()):
         raise errors.invalid_signature()
     ages_ms = clock.ages_ms(timestamp_ms)

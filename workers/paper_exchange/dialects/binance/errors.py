@@ -1,21 +1,91 @@
 """Binance's refusals, in its own codes and words."""
 
+from collections.abc import Mapping
+
 from workers.paper_exchange.orders import RejectionReason
 
 
 class BinanceError(Exception):
-    """A refusal as it goes over the wire: code, text and HTTP status."""
+    """A refusal as it goes over the wire: code, text and HTTP status.
 
-    def __init__(self, code: int, text: str, status: int = 400) -> None:
+    `data` says more where the exchange does; nothing may be sent before `retry_ms`, wall time.
+    """
+
+    def __init__(
+        self,
+        code: int,
+        text: str,
+        status: int = 400,
+        *,
+        data: Mapping[str, object] | None = None,
+        retry_ms: int | None = None,
+    ) -> None:
         super().__init__(code, text)
         self.code = code
         self.text = text
         self.status = status
+        self.data = data
+        self.retry_ms = retry_ms
 
     @property
     def body(self) -> dict[str, object]:
         """The JSON that the client gets."""
-        return {"code": self.code, "msg": self.text}
+        body: dict[str, object] = {"code": self.code, "msg": self.text}
+        return body if self.data is None else {**body, "data": self.data}
+
+
+def too_much_weight(limit: int, retry_ms: int) -> BinanceError:
+    """The address has asked too much in this minute."""
+    text = (
+        f"Too much request weight used; current limit is {limit} request weight per 1 MINUTE."
+        " Please use WebSocket Streams for live updates to avoid polling the API."
+    )
+    return BinanceError(-1003, text, 429, retry_ms=retry_ms)
+
+
+def banned(until_ms: int) -> BinanceError:
+    """The address has gone on asking."""
+    text = (
+        f"Way too much request weight used; IP banned until {until_ms}."
+        " Please use WebSocket Streams for live updates to avoid bans."
+    )
+    return BinanceError(-1003, text, 418, retry_ms=until_ms)
+
+
+def too_many_orders(limit: int, period: str, retry_ms: int) -> BinanceError:
+    """The account has placed too many orders that are not filled."""
+    text = f"Too many new orders; current limit is {limit} orders per {period}."
+    return BinanceError(-1015, text, 429, retry_ms=retry_ms)
+
+
+def unsupported_operation() -> BinanceError:
+    """A method that doesn't exist."""
+    return BinanceError(-1020, "This operation is not supported.")
+
+
+def invalid_json() -> BinanceError:
+    """A message that is no request."""
+    return BinanceError(-1135, "Invalid JSON Request")
+
+
+def invalid_rights() -> BinanceError:
+    """Nobody is logged in on the connection."""
+    return BinanceError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+
+
+def unsupported_key() -> BinanceError:
+    """Sessions are for keys of another kind."""
+    return BinanceError(-4056, "HMAC_SHA256 API key is not supported.")
+
+
+def already_subscribed() -> BinanceError:
+    """The connection already hears of the account."""
+    return BinanceError(-2035, "User Data Stream subscription already active.")
+
+
+def not_subscribed() -> BinanceError:
+    """The connection doesn't hear of any account under that number."""
+    return BinanceError(-2036, "User Data Stream subscription not active.")
 
 
 def unavailable() -> BinanceError:
@@ -156,9 +226,44 @@ def no_such_order() -> BinanceError:
     return BinanceError(-2013, "Order does not exist.")
 
 
+def no_such_list() -> BinanceError:
+    """There is no order list of that id."""
+    return BinanceError(-2018, "Order list does not exist.")
+
+
 def malformed_key() -> BinanceError:
     """The API key can't be one."""
     return BinanceError(-2014, "API-key format invalid.", 401)
+
+
+def low_strategy_type() -> BinanceError:
+    """Small strategy types are the exchange's own."""
+    return BinanceError(-1134, "`strategyType` was less than 1000000.")
+
+
+def invalid_cancel_restrictions() -> BinanceError:
+    """Neither ONLY_NEW nor ONLY_PARTIALLY_FILLED."""
+    return BinanceError(-1145, "Invalid cancelRestrictions")
+
+
+def cancel_restricted() -> BinanceError:
+    """The order is not in the state in which it was to be cancelled."""
+    return BinanceError(-2011, "Order was not canceled due to cancel restrictions.")
+
+
+def refused_amendment(text: str) -> BinanceError:
+    """An order stays as it is."""
+    return BinanceError(-2038, text)
+
+
+def refused_order(text: str) -> BinanceError:
+    """An order that the symbol doesn't take."""
+    return BinanceError(-2010, text)
+
+
+def refused_list(code: int) -> BinanceError:
+    """Legs that don't make an order list."""
+    return BinanceError(code, _LIST_REFUSALS[code])
 
 
 def rejected(reason: RejectionReason) -> BinanceError:
@@ -166,12 +271,11 @@ def rejected(reason: RejectionReason) -> BinanceError:
     return BinanceError(*_REJECTIONS[reason])
 
 
-def unsupported_type(order_type: str) -> BinanceError:
-    """A type of order that exists but that no symbol here takes; -1116 for what never existed."""
-    words = _UNSUPPORTED_TYPES.get(order_type)
-    if words is None:
-        return invalid_order_type()
-    return BinanceError(-2010, f"{words} orders are not supported for this symbol.")
+def replacement_failed(data: Mapping[str, object]) -> BinanceError:
+    """A cancel-replace of which one half was done, or neither."""
+    if "SUCCESS" in {data["cancelResult"], data["newOrderResult"]}:
+        return BinanceError(-2021, "Order cancel-replace partially failed.", 409, data=data)
+    return BinanceError(-2022, "Order cancel-replace failed.", data=data)
 
 
 _REJECTIONS = {
@@ -181,10 +285,22 @@ _REJECTIONS = {
     ),
     RejectionReason.DUPLICATE_CLIENT_ORDER_ID: (-2010, "Duplicate order sent."),
     RejectionReason.MARKET_CLOSED: (-1013, "Market is closed."),
+    RejectionReason.WOULD_TRIGGER: (-2010, "Order would trigger immediately."),
+    RejectionReason.WOULD_TAKE: (-2010, "Order would immediately match and take."),
+    RejectionReason.TOO_SMALL: (
+        -2010,
+        "Order book liquidity is less than `LOT_SIZE` filter minimum quantity.",
+    ),
 }
-_UNSUPPORTED_TYPES = {
-    "STOP_LOSS": "Stop loss",
-    "STOP_LOSS_LIMIT": "Stop loss limit",
-    "TAKE_PROFIT": "Take profit",
-    "TAKE_PROFIT_LIMIT": "Take profit limit",
+_LIST_REFUSALS = {
+    -1158: "Order type not supported in OCO.",
+    -1165: "A limit order in a buy OCO must be below.",
+    -1166: "A limit order in a sell OCO must be above.",
+    -1168: "At least one OCO order must be contingent.",
+    -1196: "A stop loss order in a buy OCO must be above.",
+    -1197: "A stop loss order in a sell OCO must be below.",
+    -1198: "A take profit order in a buy OCO must be below.",
+    -1222: "Working order in an OPO list must be a bid.",
+    -1223: "Pending orders in an OPO list must be asks.",
+    -1199: "A take profit order in a sell OCO must be above.",
 }

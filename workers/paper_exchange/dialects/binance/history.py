@@ -7,9 +7,9 @@ from apps.domain.markets import Market
 from workers.paper_exchange.dialects.binance import errors
 from workers.paper_exchange.dialects.binance.parameters import Parameters
 from workers.paper_exchange.markets.candles import DAY_MS
-from workers.paper_exchange.orders import Account, Fill, Order
+from workers.paper_exchange.orders import Account, Fill, Order, OrderList
 
-_Row = TypeVar("_Row", Order, Fill)
+_Row = TypeVar("_Row", Order, OrderList, Fill)
 
 
 def chosen_orders(account: Account, market: Market, parameters: Parameters) -> Sequence[Order]:
@@ -39,6 +39,20 @@ def chosen_trades(account: Account, market: Market, parameters: Parameters) -> S
     if from_id is not None:
         return [fill for fill in rows if fill.trade_id >= from_id][:limit]
     return _within(rows, lambda fill: fill.filled_ms, (start_ms, end_ms), limit)
+
+
+def chosen_lists(account: Account, parameters: Parameters) -> Sequence[OrderList]:
+    """Order lists by id or time, oldest first."""
+    from_id = parameters.integer("fromId")
+    start_ms, end_ms = _read_period(parameters)
+    limit = parameters.limit(default=500, largest=1000)
+    parameters.finish()
+    rows = list(account.lists.values())
+    if from_id is None:
+        return _within(rows, lambda listed: listed.created_ms, (start_ms, end_ms), limit)
+    if start_ms is not None or end_ms is not None:
+        raise errors.bad_combination()
+    return [listed for listed in rows if listed.list_id >= from_id][:limit]
 
 
 def _read_period(parameters: Parameters) -> tuple[int | None, int | None]:

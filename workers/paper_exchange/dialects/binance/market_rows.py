@@ -1,8 +1,13 @@
 """Markets, candles and prices as Binance's JSON; numbers that matter are strings."""
 
 from apps.domain.markets import Market
+from workers.paper_exchange.dialects.binance.books import Best
 from workers.paper_exchange.dialects.binance.filters import Row, plain, render_filters
-from workers.paper_exchange.dialects.binance.names import ORDER_TYPES, wire_symbol
+from workers.paper_exchange.dialects.binance.names import (
+    ORDER_TYPES,
+    SELF_TRADE_MODES,
+    wire_symbol,
+)
 from workers.paper_exchange.dialects.binance.parameters import PRECISION
 from workers.paper_exchange.markets.candles import Candle
 from workers.paper_exchange.markets.feed import Quote
@@ -25,13 +30,13 @@ def symbol_row(market: Market, *, is_open: bool) -> Row:
         "quoteCommissionPrecision": PRECISION,
         "orderTypes": list(ORDER_TYPES),
         "icebergAllowed": False,
-        "ocoAllowed": False,
-        "otoAllowed": False,
-        "opoAllowed": False,
+        "ocoAllowed": True,
+        "otoAllowed": True,
+        "opoAllowed": True,
         "quoteOrderQtyMarketAllowed": True,
-        "allowTrailingStop": False,
-        "cancelReplaceAllowed": False,
-        "amendAllowed": False,
+        "allowTrailingStop": True,
+        "cancelReplaceAllowed": True,
+        "amendAllowed": True,
         "pegInstructionsAllowed": False,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
@@ -39,7 +44,7 @@ def symbol_row(market: Market, *, is_open: bool) -> Row:
         "permissions": [],
         "permissionSets": [["SPOT"]],
         "defaultSelfTradePreventionMode": "NONE",
-        "allowedSelfTradePreventionModes": ["NONE"],
+        "allowedSelfTradePreventionModes": list(SELF_TRADE_MODES),
     }
 
 
@@ -69,7 +74,7 @@ def kline_row(candle: Candle, timeframe_ms: int) -> list[object]:
     ]
 
 
-def ticker_row(market: Market, day: Candle, quote: Quote, now_ms: int) -> Row:
+def ticker_row(market: Market, day: Candle, quote: Quote, best: Best, now_ms: int) -> Row:
     """The statistics of the last 24 hours, which are given as one candle."""
     change = day.close - day.open
     average = quote_volume(day) / day.volume if day.volume else day.close
@@ -81,7 +86,7 @@ def ticker_row(market: Market, day: Candle, quote: Quote, now_ms: int) -> Row:
         "prevClosePrice": f"{day.open:.8f}",
         "lastPrice": plain(quote.price),
         "lastQty": plain(market.min_quantity),
-        **book_ticker_row(market, quote),
+        **book_ticker_row(market, best),
         **mini_ticker_row(market, day, now_ms),
     }
 
@@ -109,13 +114,12 @@ def price_row(market: Market, quote: Quote) -> Row:
     return {"symbol": wire_symbol(market), "price": plain(quote.price)}
 
 
-def book_ticker_row(market: Market, quote: Quote) -> Row:
+def book_ticker_row(market: Market, best: Best) -> Row:
     """The best bid and ask."""
-    depth = plain(market.min_quantity * 100_000)
     return {
         "symbol": wire_symbol(market),
-        "bidPrice": plain(quote.bid),
-        "bidQty": depth,
-        "askPrice": plain(quote.ask),
-        "askQty": depth,
+        "bidPrice": plain(best.bid.price),
+        "bidQty": plain(best.bid.quantity),
+        "askPrice": plain(best.ask.price),
+        "askQty": plain(best.ask.quantity),
     }

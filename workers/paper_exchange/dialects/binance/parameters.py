@@ -1,7 +1,10 @@
 """Parameters of a request, read one by one so that what nobody read is noticed."""
 
+import json
 import re
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Self
 from urllib.parse import parse_qsl
 
 from workers.paper_exchange.dialects.binance import errors
@@ -21,6 +24,19 @@ class Parameters:
         """Raises BinanceError for a name that is sent twice in one of them."""
         self._values = _unique(body) | _unique(query)
         self._read: set[str] = set()
+
+    @classmethod
+    def of_json(cls, values: Mapping[str, object]) -> Self:
+        """The parameters of a WebSocket request, as if they had been sent as text."""
+        parameters = cls("", "")
+        parameters._values = {name: _as_text(value) for name, value in values.items()}
+        return parameters
+
+    @property
+    def sorted_payload(self) -> bytes:
+        """What the signature of a WebSocket request covers."""
+        pairs = sorted((n, v) for n, v in self._values.items() if n != "signature")
+        return "&".join(f"{name}={value}" for name, value in pairs).encode()
 
     def text(self, name: str, legal: str | None = None) -> str | None:
         """A value, or None when it was not sent; `legal` is the pattern it must have."""
@@ -94,6 +110,10 @@ class Parameters:
             if name in self._values:
                 raise errors.not_required(name)
 
+    def rename(self, names: Mapping[str, str], added: Mapping[str, str]) -> None:
+        """Go on under other names, with some parameters more."""
+        self._values = {names.get(n, n): v for n, v in self._values.items()} | dict(added)
+
     def peek(self, name: str) -> str | None:
         """A value as it was sent, not counted as read."""
         return self._values.get(name)
@@ -105,6 +125,10 @@ class Parameters:
             raise errors.too_many_parameters(0, len(unread))
         if unread:
             raise errors.unread_parameters(len(self._values) - len(unread), len(self._values))
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
 def _unique(encoded: str) -> dict[str, str]:

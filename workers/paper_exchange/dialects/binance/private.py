@@ -1,16 +1,13 @@
 """Endpoints of an account: balances, orders, fills."""
 
 from workers.paper_exchange.dialects.binance import account_rows, errors
+from workers.paper_exchange.dialects.binance.filters import render_filters
 from workers.paper_exchange.dialects.binance.history import chosen_orders, chosen_trades
 from workers.paper_exchange.dialects.binance.names import get_market
-from workers.paper_exchange.dialects.binance.order_form import (
-    generated_id,
-    read_order,
-    read_order_id,
-)
+from workers.paper_exchange.dialects.binance.order_form import read_order, read_order_id
 from workers.paper_exchange.dialects.binance.parameters import Parameters
 from workers.paper_exchange.exchange import PaperExchange
-from workers.paper_exchange.orders import ZERO, Account, Order, OrderRejected
+from workers.paper_exchange.orders import ZERO, Account, NewOrder, OrderRejected
 
 Rows = dict[str, object] | list[dict[str, object]]
 
@@ -32,6 +29,13 @@ def commission(exchange: PaperExchange, _account: Account, parameters: Parameter
     market = get_market(exchange, parameters.required_symbol())
     parameters.finish()
     return account_rows.commission_row(market)
+
+
+def my_filters(exchange: PaperExchange, _account: Account, parameters: Parameters) -> Rows:
+    """The filters that hold for this account in a symbol; no asset is limited."""
+    market = get_market(exchange, parameters.required_symbol())
+    parameters.finish()
+    return {"exchangeFilters": [], "symbolFilters": render_filters(market), "assetFilters": []}
 
 
 def api_restrictions(_exchange: PaperExchange, account: Account, parameters: Parameters) -> Rows:
@@ -81,39 +85,31 @@ def no_margin_pairs(_exchange: PaperExchange, _account: Account, parameters: Par
 def place_order(exchange: PaperExchange, account: Account, parameters: Parameters) -> Rows:
     """Send an order to the matching engine."""
     wanted, response_type = read_order(exchange, account, parameters)
-    quote = exchange.quote(wanted.symbol)
+    return place(exchange, account, wanted, response_type)
+
+
+def place(
+    exchange: PaperExchange, account: Account, wanted: NewOrder, response_type: str
+) -> dict[str, object]:
+    """Place an order that was read; raises BinanceError where the engine refuses it."""
+    quote, now_ms = exchange.quote(wanted.symbol), exchange.clock.now_ms()
     try:
-        order = exchange.engine.place(account, wanted, quote, exchange.clock.now_ms())
+        order = exchange.engine.place(account, wanted, quote, now_ms)
     except OrderRejected as rejection:
         raise errors.rejected(rejection.reason) from rejection
     return account_rows.placed_order_row(order, account.fills_of(order), response_type)
 
 
 def test_order(exchange: PaperExchange, account: Account, parameters: Parameters) -> Rows:
-    """Check an order like a real one, and leave it at that."""
-    read_order(exchange, account, parameters)
-    return {}
-
-
-def cancel_order(exchange: PaperExchange, account: Account, parameters: Parameters) -> Rows:
-    """Cancel one open order."""
-    market, order_id, client_id = read_order_id(exchange, parameters)
-    cancel_id = parameters.client_id("newClientOrderId")
-    parameters.finish()
-    order = account.find_order(market.symbol, order_id=order_id, client_order_id=client_id)
-    if order is None or order.order_id not in account.resting:
-        raise errors.unknown_order_cancelled()
-    return _cancel(exchange, account, order, cancel_id)
-
-
-def cancel_open_orders(exchange: PaperExchange, account: Account, parameters: Parameters) -> Rows:
-    """Cancel every open order of a symbol."""
-    market = get_market(exchange, parameters.required_symbol())
-    parameters.finish()
-    orders = [order for order in account.open_orders() if order.symbol == market.symbol]
-    if not orders:
-        raise errors.unknown_order_cancelled()
-    return [_cancel(exchange, account, order, None) for order in orders]
+    """Check an order like a real one, and leave it at that; the rates it would pay, if wanted."""
+    tells_rates = parameters.flag("computeCommissionRates")
+    wanted, _ = read_order(exchange, account, parameters)
+    if not tells_rates:
+        return {}
+    row = account_rows.commission_row(exchange.feed.markets[wanted.symbol])
+    kinds = ("standardCommission", "specialCommission", "taxCommission")
+    rates = {f"{kind}ForOrder": account_rows.order_rates(row[kind]) for kind in kinds}
+    return {**rates, "discount": row["discount"]}
 
 
 def query_order(exchange: PaperExchange, account: Account, parameters: Parameters) -> Rows:
@@ -146,11 +142,7 @@ def all_orders(exchange: PaperExchange, account: Account, parameters: Parameters
 def my_trades(exchange: PaperExchange, account: Account, parameters: Parameters) -> Rows:
     """The fills of a symbol."""
     market = get_market(exchange, parameters.required_symbol())
-    return [account_rows.trade_row(fill) for fill in chosen_trades(account, market, parameters)]
-
-
-def _cancel(
-    exchange: PaperExchange, account: Account, order: Order, cancel_id: str | None
-) -> dict[str, object]:
-    exchange.engine.cancel(account, order, exchange.clock.now_ms())
-    return account_rows.cancelled_order_row(order, cancel_id or generated_id(exchange, account))
+    return [
+        account_rows.trade_row(fill, account.orders[fill.order_id])
+        for fill in chosen_trades(account, market, parameters)
+    ]

@@ -5,17 +5,16 @@ from collections.abc import Awaitable
 
 from apps.domain.markets import Market
 from workers.paper_exchange.dialects.binance import errors, market_rows
-from workers.paper_exchange.dialects.binance.filters import plain
-from workers.paper_exchange.dialects.binance.names import get_market
+from workers.paper_exchange.dialects.binance.books import Best, book_of
+from workers.paper_exchange.dialects.binance.limits import limit_rows
+from workers.paper_exchange.dialects.binance.names import INTERVALS, get_market
 from workers.paper_exchange.dialects.binance.parameters import Parameters
 from workers.paper_exchange.exchange import PaperExchange
-from workers.paper_exchange.markets.candles import DAY_MS, MINUTE_MS, TIMEFRAMES, Candle
+from workers.paper_exchange.markets.candles import DAY_MS, MINUTE_MS, Candle
 from workers.paper_exchange.markets.feed import Quote
 from workers.paper_exchange.markets.live import LiveFeed
 
-WEIGHT_PER_MINUTE = 6000
 _INTERVAL = r"^[0-9]{1,2}[smhdwM]$"
-_LEVELS = 5
 Rows = dict[str, object] | list[dict[str, object]]
 
 
@@ -45,12 +44,7 @@ def exchange_info(exchange: PaperExchange, parameters: Parameters) -> Rows:
     return {
         "timezone": "UTC",
         "serverTime": exchange.clock.now_ms(),
-        "rateLimits": [
-            _rate_limit("REQUEST_WEIGHT", "MINUTE", 1, WEIGHT_PER_MINUTE),
-            _rate_limit("ORDERS", "SECOND", 10, 100),
-            _rate_limit("ORDERS", "DAY", 1, 200_000),
-            _rate_limit("RAW_REQUESTS", "MINUTE", 5, 300_000),
-        ],
+        "rateLimits": limit_rows(),
         "exchangeFilters": [],
         "symbols": [row for row in rows if status in {None, row["status"]}],
     }
@@ -68,7 +62,7 @@ def klines(
         raise errors.invalid_data("timeZone")
     parameters.finish()
     series = exchange.feed.series[market.symbol]
-    timeframe_ms = TIMEFRAMES.get(interval)
+    timeframe_ms = INTERVALS.get(interval)
     if timeframe_ms is None or not series.serves(timeframe_ms):
         raise errors.invalid_interval()
     if isinstance(exchange.feed, LiveFeed):
@@ -92,7 +86,7 @@ def ticker_24hr(exchange: PaperExchange, parameters: Parameters) -> Rows:
         raise errors.invalid_ticker_type()
     now_ms = exchange.clock.now_ms()
     rows = [
-        market_rows.ticker_row(market, day, quote, now_ms)
+        market_rows.ticker_row(market, day, quote, _best(exchange, market), now_ms)
         if kind == "FULL"
         else market_rows.mini_ticker_row(market, day, now_ms)
         for market in markets
@@ -115,7 +109,7 @@ def book_ticker(exchange: PaperExchange, parameters: Parameters) -> Rows:
     markets = _chosen_markets(exchange, parameters)
     is_single = parameters.peek("symbol") is not None
     parameters.finish()
-    rows = [market_rows.book_ticker_row(market, _quote(exchange, market)) for market in markets]
+    rows = [market_rows.book_ticker_row(market, _best(exchange, market)) for market in markets]
     return rows[0] if is_single else rows
 
 
@@ -129,17 +123,12 @@ def average_price(exchange: PaperExchange, parameters: Parameters) -> Rows:
 
 
 def depth(exchange: PaperExchange, parameters: Parameters) -> Rows:
-    """A book of a few levels around the price."""
+    """The levels around the price."""
     market = get_market(exchange, parameters.required_symbol())
     limit = parameters.limit(default=100, largest=5000)
     parameters.finish()
-    quote = _quote(exchange, market)
-    gap = max(market.round_price(quote.ask - quote.bid), market.tick_size)
-    quantity = market.min_quantity * 100_000
-    levels = range(min(limit, _LEVELS))
-    asks = [[plain(quote.ask + gap * n), plain(quantity * (n + 1))] for n in levels]
-    bids = [[plain(quote.bid - gap * n), plain(quantity * (n + 1))] for n in levels]
-    return {"lastUpdateId": exchange.clock.now_ms(), "bids": bids, "asks": asks}
+    book = book_of(exchange, market, _quote(exchange, market))
+    return {"lastUpdateId": exchange.clock.now_ms(), **book.rows(limit)}
 
 
 def _chosen_markets(exchange: PaperExchange, parameters: Parameters) -> list[Market]:
@@ -177,6 +166,10 @@ def _quote(exchange: PaperExchange, market: Market) -> Quote:
     return quote
 
 
+def _best(exchange: PaperExchange, market: Market) -> Best:
+    return book_of(exchange, market, _quote(exchange, market)).best
+
+
 def _since(exchange: PaperExchange, market: Market, age_ms: int) -> Candle:
     """Everything of the last `age_ms` as one candle; the last candle when that is nothing."""
     series = exchange.feed.series[market.symbol]
@@ -184,7 +177,3 @@ def _since(exchange: PaperExchange, market: Market, age_ms: int) -> Candle:
     if candle is None:
         raise errors.unavailable()
     return candle
-
-
-def _rate_limit(kind: str, interval: str, count: int, limit: int) -> dict[str, object]:
-    return {"rateLimitType": kind, "interval": interval, "intervalNum": count, "limit": limit}

@@ -1,38 +1,30 @@
-"""Kline streams: who listens to what, and what they are told."""
+"""Market streams: who listens to what."""
 
 import json
-import re
-from asyncio import Future
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tornado.websocket import WebSocketClosedError, WebSocketHandler
-
-from workers.paper_exchange.dialects.binance.market_rows import quote_volume, trade_count
-from workers.paper_exchange.dialects.binance.names import wire_symbol
+from workers.paper_exchange.dialects.binance.market_streams import MarketStream, find_stream
+from workers.paper_exchange.dialects.binance.sockets import TextSocket
 from workers.paper_exchange.exchange import PaperExchange
-from workers.paper_exchange.markets.candles import TIMEFRAMES, Candle
 from workers.paper_exchange.markets.feed import Tick
 from workers.paper_exchange.probe import Probe
 
-#: A running candle is told at most this often, by the market's clock and by the wall's.
-UPDATE_EVERY_MS = 2000
-UPDATE_EVERY_WALL_MS = 200
-_STREAM = re.compile(r"([a-z0-9]+)@kline_([0-9]+[smhdwM])")
-_METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS")
+_METHODS = (
+    "SUBSCRIBE",
+    "UNSUBSCRIBE",
+    "LIST_SUBSCRIPTIONS",
+    "SET_PROPERTY",
+    "GET_PROPERTY",
+)
 
 
 @dataclass(slots=True)
-class KlineStream:
-    """One candle series as it is told, and the sockets that listen to it."""
+class _Told:
+    """A stream and the connections that listen to it."""
 
-    name: str
-    symbol: str
-    timeframe: str
+    stream: MarketStream
     sockets: "set[StreamSocket]" = field(default_factory=set)
-    running_ms: int | None = None
-    told_ms: int = 0
-    told_wall_ms: int = 0
 
 
 class StreamHub:
@@ -41,7 +33,7 @@ class StreamHub:
     def __init__(self, exchange: PaperExchange, probe: Probe | None) -> None:
         self._exchange = exchange
         self._probe = probe
-        self._streams: dict[str, KlineStream] = {}
+        self._streams: dict[str, _Told] = {}
         exchange.listeners.append(self.on_tick)
 
     @property
@@ -51,73 +43,37 @@ class StreamHub:
 
     def subscribe(self, name: str, socket: "StreamSocket") -> None:
         """Let a socket listen; a name that no market has stays silent, as at the real exchange."""
-        stream = self._streams.get(name) or self._make_stream(name)
-        if stream is not None:
-            self._streams[name] = stream
-            stream.sockets.add(socket)
+        if name not in self._streams:
+            stream = find_stream(self._exchange, name, self._probe)
+            if stream is None:
+                return
+            self._streams[name] = _Told(stream)
+        self._streams[name].sockets.add(socket)
 
     def unsubscribe(self, name: str, socket: "StreamSocket") -> None:
         """Let a socket listen no longer."""
-        stream = self._streams.get(name)
-        if stream is not None:
-            stream.sockets.discard(socket)
-            if not stream.sockets:
+        told = self._streams.get(name)
+        if told is not None:
+            told.sockets.discard(socket)
+            if not told.sockets:
                 del self._streams[name]
 
     def on_tick(self, tick: Tick) -> None:
         """Tell the streams of the tick's market."""
-        for stream in self._streams.values():
-            if stream.symbol == tick.symbol:
-                self._tell(stream, tick)
+        for name, told in self._streams.items():
+            if told.stream.follows(tick.symbol):
+                for frame in told.stream.frames(tick):
+                    self._send(name, told, frame)
 
-    def _make_stream(self, name: str) -> KlineStream | None:
-        match = _STREAM.fullmatch(name)
-        if match is None or match[2] not in TIMEFRAMES:
-            return None
-        for market in self._exchange.feed.markets.values():
-            serves = self._exchange.feed.series[market.symbol].serves(TIMEFRAMES[match[2]])
-            if serves and wire_symbol(market).lower() == match[1]:
-                return KlineStream(name, market.symbol, match[2])
-        return None
-
-    def _tell(self, stream: KlineStream, tick: Tick) -> None:
-        timeframe_ms = TIMEFRAMES[stream.timeframe]
-        series = self._exchange.feed.series[stream.symbol]
-        if tick.is_closed:
-            end_ms = tick.candle.opened_ms + series.timeframe_ms
-            if end_ms % timeframe_ms == 0:
-                self._close(stream, end_ms - timeframe_ms, tick.at_ms)
-            return
-        opened_ms = tick.candle.opened_ms // timeframe_ms * timeframe_ms
-        if stream.running_ms is not None and stream.running_ms < opened_ms:
-            # The candle's end fell into a hole of the data.
-            self._close(stream, stream.running_ms, tick.at_ms)
-        stream.running_ms = opened_ms
-        wall_ms = self._exchange.clock.wall_ms()
-        is_due = tick.at_ms - stream.told_ms >= UPDATE_EVERY_MS
-        if is_due and wall_ms - stream.told_wall_ms >= UPDATE_EVERY_WALL_MS:
-            stream.told_ms, stream.told_wall_ms = tick.at_ms, wall_ms
-            candle = series.bucket(timeframe_ms, opened_ms)
-            self._send(stream, candle, tick.at_ms, is_closed=False)
-
-    def _close(self, stream: KlineStream, opened_ms: int, at_ms: int) -> None:
-        stream.running_ms = None
-        series = self._exchange.feed.series[stream.symbol]
-        candle = series.bucket(TIMEFRAMES[stream.timeframe], opened_ms)
-        if self._probe:
-            facts: dict[str, object] = {"symbol": stream.symbol, "open_time": opened_ms}
-            self._probe("kline_closed", facts)
-        self._send(stream, candle, at_ms, is_closed=True)
-
-    def _send(self, stream: KlineStream, candle: Candle, at_ms: int, *, is_closed: bool) -> None:
-        frame = _frame(stream, candle, at_ms, is_closed=is_closed)
+    @staticmethod
+    def _send(name: str, told: _Told, frame: object) -> None:
         raw = json.dumps(frame, separators=(",", ":"))
-        combined = f'{{"stream":"{stream.name}","data":{raw}}}'
-        for socket in list(stream.sockets):
+        combined = f'{{"stream":"{name}","data":{raw}}}'
+        for socket in list(told.sockets):
             socket.send(combined if socket.is_combined else raw)
 
 
-class StreamSocket(WebSocketHandler):
+class StreamSocket(TextSocket):
     """One client's connection to /ws or /stream."""
 
     def initialize(self, hub: StreamHub, *, is_combined: bool) -> None:
@@ -126,15 +82,10 @@ class StreamSocket(WebSocketHandler):
         self._hub = hub
         self._names: dict[str, None] = {}
 
-    def prepare(self) -> None:
-        """Refuse while there is no market: a client that connects again gets what it asks for."""
-        if not self._hub.has_markets:
-            self.set_status(503)
-            self.finish()
-
-    def check_origin(self, origin: str) -> bool:  # noqa: ARG002
-        """Market data is public."""
-        return True
+    @property
+    def has_markets(self) -> bool:
+        """Whether there is anything to listen to."""
+        return self._hub.has_markets
 
     def open(self, path: str = "") -> None:
         """Subscribe to what the address names."""
@@ -142,7 +93,7 @@ class StreamSocket(WebSocketHandler):
         self._subscribe(name for name in listed.split("/") if name)
 
     def on_message(self, message: str | bytes) -> None:
-        """Handle SUBSCRIBE, UNSUBSCRIBE and LIST_SUBSCRIPTIONS."""
+        """Handle requests for other streams, and for another form of frames."""
         try:
             request = json.loads(message)
         except ValueError:
@@ -157,32 +108,37 @@ class StreamSocket(WebSocketHandler):
         for name in self._names:
             self._hub.unsubscribe(name, self)
 
-    def send(self, text: str) -> None:
-        """Write a text frame; a client that is gone is not an error."""
-        try:
-            written = self.write_message(text)
-        except WebSocketClosedError:
-            return
-        written.add_done_callback(_forget)
-
     def _reply(self, request: object) -> dict[str, object]:
         if not isinstance(request, dict) or "method" not in request:
             return {"code": 2, "msg": "Invalid request: missing field `method`"}
-        method, names = request["method"], request.get("params", [])
-        if method not in _METHODS:
-            expected = ", ".join(f"`{name}`" for name in _METHODS)
-            text = f"Invalid request: unknown variant `{method}`, expected one of {expected}"
-            return {"code": 2, "msg": text, "id": request.get("id")}
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            text = "Invalid request: property name must be a string"
-            return {"code": 2, "msg": text, "id": request.get("id")}
-        if method == "LIST_SUBSCRIPTIONS":
-            return {"result": list(self._names), "id": request.get("id")}
-        if method == "SUBSCRIBE":
-            self._subscribe(names)
-        else:
-            self._unsubscribe(names)
-        return {"result": None, "id": request.get("id")}
+        request_id = request.get("id")
+        try:
+            result = self._result(str(request["method"]), request.get("params", []))
+        except ValueError as error:
+            return {"code": 2, "msg": f"Invalid request: {error}", "id": request_id}
+        return {"result": result, "id": request_id}
+
+    def _result(self, method: str, params: object) -> object:
+        """What a method gives; raises ValueError for a request that makes no sense."""
+        match method, params:
+            case "LIST_SUBSCRIPTIONS", _:
+                return list(self._names)
+            case "GET_PROPERTY", ["combined"]:
+                return self.is_combined
+            case "SET_PROPERTY", ["combined", bool(value)]:
+                self.is_combined = value
+            case "SUBSCRIBE", [*names] if all(isinstance(name, str) for name in names):
+                self._subscribe(map(str, names))
+            case "UNSUBSCRIBE", [*names] if all(isinstance(name, str) for name in names):
+                self._unsubscribe(map(str, names))
+            case "SET_PROPERTY" | "GET_PROPERTY", _:
+                raise ValueError("unknown property")
+            case "SUBSCRIBE" | "UNSUBSCRIBE", _:
+                raise ValueError("property name must be a string")
+            case _:
+                expected = ", ".join(f"`{name}`" for name in _METHODS)
+                raise ValueError(f"unknown variant `{method}`, expected one of {expected}")
+        return None
 
     def _subscribe(self, names: Iterable[str]) -> None:
         for name in names:
@@ -193,40 +149,3 @@ class StreamSocket(WebSocketHandler):
         for name in names:
             self._names.pop(name, None)
             self._hub.unsubscribe(name, self)
-
-
-def _forget(written: "Future[None]") -> None:
-    """Look at how a write ended, so that a client's leaving is not reported as a fault."""
-    if not written.cancelled():
-        written.exception()
-
-
-def _frame(
-    stream: KlineStream, candle: Candle, at_ms: int, *, is_closed: bool
-) -> dict[str, object]:
-    symbol = stream.symbol.replace("/", "")
-    quoted, trades = quote_volume(candle), trade_count(candle)
-    return {
-        "e": "kline",
-        "E": at_ms,
-        "s": symbol,
-        "k": {
-            "t": candle.opened_ms,
-            "T": candle.opened_ms + TIMEFRAMES[stream.timeframe] - 1,
-            "s": symbol,
-            "i": stream.timeframe,
-            "f": 0,
-            "L": trades,
-            "o": f"{candle.open:.8f}",
-            "c": f"{candle.close:.8f}",
-            "h": f"{candle.high:.8f}",
-            "l": f"{candle.low:.8f}",
-            "v": f"{candle.volume:.8f}",
-            "n": trades,
-            "x": is_closed,
-            "q": f"{quoted:.8f}",
-            "V": f"{candle.volume / 2:.8f}",
-            "Q": f"{quoted / 2:.8f}",
-            "B": "0",
-        },
-    }
