@@ -97,8 +97,16 @@ BIND_HOST = env.str("ARISTOBOT_HOST", default="127.0.0.1")
 WEB_PORT = int(_number("ARISTOBOT_PORT", 8000))
 WEBHOOK_PORT = int(_number("ARISTOBOT_WEBHOOK_PORT", 8888))
 FLOWER_URL = env.str("ARISTOBOT_FLOWER_URL", default="http://127.0.0.1:5555")
+_PAPER_URLS = {
+    "binance": env.str("ARISTOBOT_PAPER_BINANCE_URL", default="http://127.0.0.1:9001"),
+    "bitget": env.str("ARISTOBOT_PAPER_BITGET_URL", default="http://127.0.0.1:9002"),
+    "kraken": env.str("ARISTOBOT_PAPER_KRAKEN_URL", default="http://127.0.0.1:9003"),
+}
+_DIALECTS = BASE_DIR / "workers" / "paper_exchange" / "dialects"
 PAPER_EXCHANGE_URLS = {
-    "binance": env.str("ARISTOBOT_PAPER_BINANCE_URL", default="http://127.0.0.1:9001")
+    name: url
+    for name, url in _PAPER_URLS.items()
+    if (_DIALECTS / name / "application.py").is_file()
 }
 # simulated, replay:FILE[,FILE...] or live[:URL]; its first word is the environment of paper brokers.
 PAPER_MARKET = env.str("ARISTOBOT_PAPER_MARKET", default="simulated")

@@ -92,6 +92,7 @@ UNFOLD: dict[str, Any] = {
                         "admin:markets_exchangehealth_changelist",
                     ),
                     _item("Exchanges", "account_balance", "admin:brokers_broker_capabilities"),
+                    _item("Paper exchanges", "science", "live:paper_exchanges"),
                 ],
             },
             {

@@ -98,7 +98,7 @@ class BrokerForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own for
         data.update({name: data.get(name) or getattr(self._stored, name) for name in KEYS})
         if environment.is_paper:
             if not data["api_key"]:
-                data.update(self._paper_keys())
+                data.update(self._paper_keys(exchange))
             return
         if not data["api_key"]:
             raise forms.ValidationError("This exchange needs an API key and its secret.")
@@ -107,9 +107,9 @@ class BrokerForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own for
         elif not data["passphrase"]:
             self.add_error("passphrase", f"{exchange.title()} needs the passphrase of the key.")
 
-    def _paper_keys(self) -> dict[str, str]:
+    def _paper_keys(self, exchange: Exchange) -> dict[str, str]:
         """New ones, or those that were made for this request and have been tested."""
-        account = self.test or Broker()
+        account = self.test or Broker(exchange=exchange)
         if self.test is None:
             give_paper_keys(account)
         return {name: getattr(account, name) for name in KEYS}

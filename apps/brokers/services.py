@@ -17,7 +17,7 @@ from apps.core.venues import client_options, is_reachable
 from apps.domain.environments import Environment, Exchange
 from apps.domain.paper import paper_secret
 from apps.exchanges import ports
-from apps.exchanges.clients import create_client
+from apps.exchanges.clients import capabilities_of, create_client
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,8 @@ def give_paper_keys(account: Account) -> None:
     """New keys, which open a paper account when they are first used; nothing is saved here."""
     account.api_key = secrets.token_hex(32)
     account.api_secret = paper_secret(account.api_key)
+    needs_passphrase = capabilities_of(Exchange(account.exchange)).needs_passphrase
+    account.passphrase = secrets.token_hex(16) if needs_passphrase else ""
 
 
 def save_broker(*, broker: Broker, test: ConnectionTest | None) -> None:

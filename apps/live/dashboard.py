@@ -71,7 +71,7 @@ def _list_processes() -> list[ProcessHealth] | None:
     """None when Valkey does not answer, and then nothing is known about any process."""
     asked = {
         "sandbox": settings.SANDBOX_SOCKET,
-        "paper exchange": settings.PAPER_EXCHANGE_URLS["binance"],
+        **{f"paper {name}": url for name, url in settings.PAPER_EXCHANGE_URLS.items()},
         "flower": settings.FLOWER_URL,
     }
     try:

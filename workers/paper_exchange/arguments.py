@@ -32,14 +32,20 @@ def add_arguments(parser: ArgumentParser) -> None:
         default="simulated",
         help="simulated, replay:FILE[,FILE...] or live[:BASE_URL] (simulated)",
     )
-    add("--speed", default="1", help="market seconds per second (1)")
+    add(
+        "--speed",
+        default="1",
+        help="market seconds per second, or max: as fast as the clients follow (1)",
+    )
     add("--state", required=True, type=Path, help="file that remembers accounts and orders")
     add(
         "--book",
         choices=["depth", "none"],
         default="depth",
-        help="what the market offers: depth with a spread, or none: one price for everything (depth)",
+        help="what the market offers: depth with a spread, or none: candles alone, in lock-step with"
+        " the clients (depth)",
     )
+    add("--faults", type=Path, metavar="FILE", help="what goes wrong on purpose: TOML or JSON")
     add("--seed", default=25, type=int, help="which simulated market (25)")
     add("--start", help="where a new replay begins: ISO time with its offset")
     add(
@@ -66,5 +72,6 @@ def serve(words: Namespace) -> None:
         start_ms=parse_start(words.start, kind),
         balances=parse_balances(words.balance),
         has_depth=words.book == "depth",
+        faults_path=words.faults,
     )
     run(options, wall=time.time, announce=lambda line: print(line, flush=True))  # noqa: T201  its one line

@@ -115,11 +115,18 @@ def build_exchange(options: Options, wall: Callable[[], float]) -> tuple[PaperEx
         has_depth=options.has_depth,
     )
     # At the speed of real time a market goes on while nobody watches; else it waits.
-    keeps_wall_time = options.speed == 1 and options.market_kind != "replay"
+    keeps_wall_time = (
+        options.speed == 1 and options.market_kind != "replay" and not options.waits_for_clients
+    )
     start_ms = max(state.clock_ms, wall_ms) if keeps_wall_time else state.clock_ms
     clock = Clock(wall=wall, start_ms=start_ms, speed=options.speed)
     exchange = PaperExchange(
-        clock=clock, feed=feed, engine=engine, record_clock=memory.record_clock
+        clock=clock,
+        feed=feed,
+        engine=engine,
+        record_clock=memory.record_clock,
+        waits_for_clients=options.waits_for_clients,
+        has_depth=options.has_depth,
     )
     return exchange, memory
 
@@ -145,6 +152,7 @@ def _first_moment(options: Options, recordings: list[Recording], wall_ms: int) -
 
 def _build_feed(options: Options, recordings: list[Recording], memory: Memory) -> Feed:
     state = memory.state
+    has_path = options.has_depth or not options.waits_for_clients
     if options.market_kind == "simulated":
         return simulated_feed(
             seed=options.seed,
@@ -152,7 +160,13 @@ def _build_feed(options: Options, recordings: list[Recording], memory: Memory) -
             start_ms=state.clock_ms,
             checkpoints=state.checkpoints,
             on_block=memory.record_block,
+            has_path=has_path,
         )
     if options.market_kind == "replay":
-        return replay_feed(recordings, state.clock_ms)
+        if options.waits_for_clients and len({each.timeframe_ms for each in recordings}) > 1:
+            raise StartError(
+                "--book none and --speed max go candle by candle, and the recordings have different"
+                " timeframes. Give files of one timeframe."
+            )
+        return replay_feed(recordings, state.clock_ms, has_path=has_path)
     return LiveFeed(BinanceUpstream((options.market_source or DEFAULT_URL).rstrip("/")))

@@ -37,6 +37,7 @@ class Liquidity:
         self._step_size = step_size
         self._has_depth = has_depth
         self._taken = {side: Decimal(0) for side in OrderSide}
+        self._levels: dict[OrderSide, list[Level]] = {}
 
     @property
     def passing(self) -> Decimal:
@@ -52,6 +53,8 @@ class Liquidity:
         if not self._has_depth:
             return [Level(self._quote.price, ENDLESS)]
         taken, levels = self._taken[side], []
+        if not taken:
+            return list(self.shown(side))
         for level in self.shown(side):
             left = max(Decimal(0), level.quantity - taken)
             taken = max(Decimal(0), taken - level.quantity)
@@ -65,12 +68,18 @@ class Liquidity:
 
     def shown(self, side: OrderSide) -> list[Level]:
         """The levels as a depth list shows them; no fill lies outside the candle it happens in."""
+        if side not in self._levels:
+            self._levels[side] = self._build(side)
+        return self._levels[side]
+
+    def _build(self, side: OrderSide) -> list[Level]:
         quote, is_buy = self._quote, side is OrderSide.BUY
+        best = quote.ask if is_buy else quote.bid
         first = self._first_quantity()
         spacing = max(floor_to(quote.price * SPACING, quote.tick_size), quote.tick_size)
         levels: list[Level] = []
         for number in range(LEVELS):
-            price = quote.ask + number * spacing if is_buy else quote.bid - number * spacing
+            price = best + number * spacing if is_buy else best - number * spacing
             inside = min(price, quote.high) if is_buy else max(price, quote.low)
             quantity = floor_to(first * (1 + GROWTH * number), self._step_size)
             if levels and levels[-1].price == inside:

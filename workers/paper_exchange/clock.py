@@ -7,7 +7,8 @@ class Clock:
     """Market time runs `speed` times as fast as the wall clock and never goes back."""
 
     def __init__(self, *, wall: Callable[[], float], start_ms: int, speed: float) -> None:
-        """`wall` gives seconds since 1970; the market's time is `start_ms` at this moment."""
+        """`wall` gives seconds since 1970; the market's time is `start_ms` at this moment. A clock that is
+        stopped and only ever set may have an infinite speed."""
         self.speed = speed
         self._wall = wall
         self._stopped = False
@@ -29,6 +30,10 @@ class Clock:
         """Continue from `market_ms`."""
         self._wall_start = self._wall()
         self._start_ms = self._latest_ms = market_ms
+
+    def stop(self) -> None:
+        """Stand still at the last moment that was told."""
+        self._stopped = True
 
     def stop_at(self, market_ms: int) -> None:
         """Stand still at `market_ms`."""

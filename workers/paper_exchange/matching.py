@@ -1,14 +1,15 @@
 """Orders, fills and balances: the part that is the same for every exchange."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from apps.domain.markets import Market, floor_to
+from apps.domain.markets import Market, ceil_to, floor_to
 from apps.domain.orders import OrderListKind, OrderSide, OrderStatus, OrderType, TimeInForce
-from workers.paper_exchange.book import Liquidity
-from workers.paper_exchange.markets.feed import Quote
+from workers.paper_exchange.book import Level, Liquidity
+from workers.paper_exchange.markets.feed import Bar, Quote
 from workers.paper_exchange.orders import (
     ZERO,
     Account,
@@ -81,6 +82,9 @@ class MatchingEngine:
         self.venue = venue
         self.accounts = accounts
         self.listeners: list[Callable[[Event], None]] = []
+        #: What clients get to see of an account, and how much of an execution takes place: for faults.
+        self.view: Callable[[Account], Account] | None = None
+        self.curb: Callable[[Order, Decimal], Decimal] | None = None
         self._markets = markets
         self._starting_balances = starting_balances
         self._record = record
@@ -89,6 +93,8 @@ class MatchingEngine:
         self._quotes: dict[str, Quote] = {}
         #: Per symbol, in the order in which they came.
         self._open: dict[str, dict[int, tuple[Account, Order]]] = {}
+        #: Per symbol, between which prices nothing happens; forgotten whenever an order changes.
+        self._calm: dict[str, tuple[float, float]] = {}
         self._last_order_id = self._last_list_id = self._last_trade_id = 0
         for account in accounts.values():
             self._adopt(account)
@@ -107,7 +113,7 @@ class MatchingEngine:
             )
             self.accounts[key] = account
             self._record(account, None, None)
-        return account
+        return account if self.view is None else self.view(account)
 
     def liquidity(self, symbol: str, quote: Quote) -> Liquidity:
         """What the market offers at this quote; what was taken of it stays taken."""
@@ -118,6 +124,16 @@ class MatchingEngine:
             )
         return self._liquidity[symbol]
 
+    def book(self, symbol: str, quote: Quote, side: OrderSide) -> list[Level]:
+        """What a taker on `side` finds, best price first: the market's levels and its users' orders."""
+        liquidity = self.liquidity(symbol, quote)
+        total = {level.price: level.quantity for level in liquidity.offers(side)}
+        is_buy = side is OrderSide.BUY
+        for _, order in self._open.get(symbol, {}).values():
+            if order.phase is Phase.BOOK and order.side is not side and order.price:
+                total[order.price] = total.get(order.price, ZERO) + order.remaining
+        return [Level(price, total[price]) for price in sorted(total, reverse=not is_buy)]
+
     # What clients ask for
 
     def place(self, account: Account, wanted: NewOrder, quote: Quote | None, now_ms: int) -> Order:
@@ -125,16 +141,18 @@ class MatchingEngine:
 
         Raises OrderRejected, and nothing has changed then.
         """
+        account = self._own(account)
         self.check(account, wanted, quote, now_ms)
         order = self._accept(account, wanted, now_ms)
-        if order.order_type in _LIMITS | {OrderType.MARKET} and not order.trigger_price:
-            self._work(account, order, quote, now_ms)
-        else:
+        if order.order_type.is_conditional:
             self._wait(account, order, quote, now_ms)
+        else:
+            self._work(account, order, quote, now_ms)
         return order
 
     def check(self, account: Account, wanted: NewOrder, quote: Quote | None, now_ms: int) -> None:
         """Raise OrderRejected for what `place` would refuse."""
+        account = self._own(account)
         if self._is_taken(account, wanted.client_order_id, now_ms):
             raise OrderRejected(RejectionReason.DUPLICATE_CLIENT_ORDER_ID)
         is_conditional = wanted.order_type.is_conditional
@@ -165,8 +183,10 @@ class MatchingEngine:
     ) -> OrderList:
         """Accept tied orders, all or none: the legs of an OCO, or an entry and what follows it.
 
-        Raises OrderRejected.
+        What follows a purchase without a quantity of its own gets what that has brought. Raises
+        OrderRejected.
         """
+        account = self._own(account)
         self._check_list(account, kind, wanted, quote, now_ms)
         self._last_list_id += 1
         orders = [self._accept(account, each, now_ms) for each in wanted]
@@ -195,6 +215,7 @@ class MatchingEngine:
         self, account: Account, order: Order, now_ms: int, reason: EndReason = EndReason.USER
     ) -> None:
         """End an order that may still trade; the other orders of its list end with it."""
+        account = self._own(account)
         self._end(account, order, OrderStatus.CANCELLED, reason, now_ms)
         for other in self._others(account, order):
             if other.is_open:
@@ -210,11 +231,17 @@ class MatchingEngine:
         price: Decimal | None = None,
         trigger_price: Decimal | None = None,
         quote: Quote | None = None,
+        client_order_id: str | None = None,
     ) -> None:
         """Change an open order in place; one that only shrinks keeps its place in the queue.
 
         Raises OrderRejected, and nothing has changed then.
         """
+        account = self._own(account)
+        if client_order_id not in {None, order.client_order_id} and self._is_taken(
+            account, client_order_id or "", now_ms
+        ):
+            raise OrderRejected(RejectionReason.DUPLICATE_CLIENT_ORDER_ID)
         changed = NewOrder(
             client_order_id=order.client_order_id,
             symbol=order.symbol,
@@ -223,17 +250,23 @@ class MatchingEngine:
             quantity=(quantity or order.quantity) - order.filled_quantity,
             price=price or order.price,
             trigger_price=trigger_price or order.trigger_price,
+            fee_in=order.fee_in,
         )
         if order.phase is Phase.WAITING and quote and would_trigger(changed, quote.price):
             raise OrderRejected(RejectionReason.WOULD_TRIGGER)
         asset, amount = self._price_of(changed, [], quote)
         if order.locked and account.free.get(asset, ZERO) + order.locked < amount:
             raise OrderRejected(RejectionReason.INSUFFICIENT_BALANCE)
+        self._calm.pop(order.symbol, None)
         keeps_place = changed.price == order.price and changed.quantity <= order.remaining
         was_locked = bool(order.locked)
         self._unlock(account, order, order.locked)
         order.quantity = quantity or order.quantity
         order.price, order.trigger_price = changed.price, changed.trigger_price
+        if client_order_id is not None:
+            account.newest_by_client_id.pop(order.client_order_id, None)
+            order.client_order_id = client_order_id
+            account.newest_by_client_id[client_order_id] = order
         order.updated_ms = account.updated_ms = now_ms
         if was_locked:
             self._lock(account, order, amount)
@@ -248,8 +281,17 @@ class MatchingEngine:
     # What the market does
 
     def has_open(self, symbol: str) -> bool:
-        """Whether a price of this market can change anything."""
+        """Whether an order of this market may still trade."""
         return bool(self._open.get(symbol))
+
+    def is_reached(self, symbol: str, price: float) -> bool:
+        """Whether a price of this market may change anything; most change nothing, and say so fast."""
+        if not self._open.get(symbol):
+            return False
+        if symbol not in self._calm:
+            self._calm[symbol] = _calm_between(order for _, order in self._open[symbol].values())
+        low, high = self._calm[symbol]
+        return not low < price < high
 
     def on_price(self, symbol: str, quote: Quote, now_ms: int) -> None:
         """Fire what waits for this price, then fill the resting orders that it has gone through."""
@@ -261,10 +303,74 @@ class MatchingEngine:
                     self._trigger(account, order, quote, now_ms)
         passing = liquidity.passing
         for account, order in self._resting(symbol, quote.price):
-            quantity = min(order.remaining, passing)
-            if quantity > 0:
+            quantity = self._curbed(order, min(order.remaining, passing))
+            if quantity > 0 and order.is_open:
                 passing -= quantity
                 self._execute(account, order, order.price, quantity, now_ms, is_maker=True)
+
+    def on_candle(self, symbol: str, bar: Bar, *, opened_ms: int, closed_ms: int) -> None:
+        """Fill what a whole candle fills, by the rules of a careful backtest.
+
+        First what the open has gone beyond; then stops; then limits that rested before, where the
+        candle trades through them, and take profits; last the stops of what was filled meanwhile.
+        """
+        if not self._open.get(symbol):
+            return
+        known = list(self._open[symbol].values())
+        resting = [each for each in known if each[1].phase is Phase.BOOK]
+        profits = [
+            (account, order)
+            for account, order in known
+            if order.phase is Phase.WAITING and not _protects(order)
+        ]
+        self._open_candle(known, bar, opened_ms)
+        self._fire_stops(symbol, bar, closed_ms)
+        for account, order in resting:
+            is_buy = order.side is OrderSide.BUY
+            if order.is_open and (bar.low < order.price if is_buy else bar.high > order.price):
+                self._fill_at_its_price(account, order, closed_ms)
+        for account, order in profits:
+            extreme = bar.low if order.side is OrderSide.BUY else bar.high
+            is_waiting = order.phase is Phase.WAITING
+            if is_waiting and is_beyond(order, order.trigger_price, extreme):
+                quote = _quote_at(order.trigger_price, bar)
+                self._trigger(account, order, quote, closed_ms)
+        self._fire_stops(symbol, bar, closed_ms)
+
+    def _open_candle(self, known: Sequence[tuple[Account, Order]], bar: Bar, now_ms: int) -> None:
+        """Fill what lies beyond the open: nobody gets a better price than his own, or the worse one."""
+        for account, order in known:
+            is_buy = order.side is OrderSide.BUY
+            if order.phase is Phase.WAITING:
+                follow(order, bar.open)
+                if is_triggered(order, bar.open):
+                    worse = max if is_buy else min
+                    is_fixed = not is_trailing(order)
+                    price = worse(bar.open, order.trigger_price) if is_fixed else bar.open
+                    self._trigger(account, order, _quote_at(price, bar), now_ms)
+            elif order.phase is Phase.BOOK and (
+                bar.open < order.price if is_buy else bar.open > order.price
+            ):
+                self._fill_at_its_price(account, order, now_ms)
+
+    def _fire_stops(self, symbol: str, bar: Bar, now_ms: int) -> None:
+        """Fire the stops inside a candle at their own prices, those that others set up as well."""
+        has_fired = True
+        while has_fired:
+            has_fired = False
+            for account, order in list(self._open.get(symbol, {}).values()):
+                if order.phase is not Phase.WAITING or not _protects(order):
+                    continue
+                is_buy = order.side is OrderSide.BUY
+                follow(order, bar.low if is_buy else bar.high)
+                level = _stop_level(order, bar.tick_size)
+                if level and (bar.high >= level if is_buy else bar.low <= level):
+                    self._trigger(account, order, _quote_at(level, bar), now_ms)
+                    has_fired = True
+
+    def _fill_at_its_price(self, account: Account, order: Order, now_ms: int) -> None:
+        quantity = self._curbed(order, order.remaining)
+        self._execute(account, order, order.price, quantity, now_ms, is_maker=True)
 
     # Life of an order
 
@@ -285,6 +391,7 @@ class MatchingEngine:
             updated_ms=now_ms,
             trigger_price=wanted.trigger_price,
             trailing_share=wanted.trailing_share,
+            trailing_amount=wanted.trailing_amount,
             self_trade=wanted.self_trade,
             exits=wanted.exits,
             fee_in=wanted.fee_in,
@@ -296,9 +403,11 @@ class MatchingEngine:
 
     def _enter(self, account: Account, order: Order, phase: Phase, now_ms: int) -> None:
         """Make it known as open in a phase, and tell so when it is new."""
+        # What waited for its entry is news once more when it is set up.
+        is_new = order.order_id not in account.resting or order.phase is Phase.PENDING
+        self._calm.pop(order.symbol, None)
         order.phase = phase
         order.updated_ms = account.updated_ms = now_ms
-        is_new = order.order_id not in account.resting
         account.resting[order.order_id] = order
         self._open.setdefault(order.symbol, {})[order.order_id] = (account, order)
         if is_new:
@@ -307,9 +416,13 @@ class MatchingEngine:
     def _wait(self, account: Account, order: Order, quote: Quote | None, now_ms: int) -> None:
         if self.venue.locks_conditionals and not order.locked:
             self._lock(account, order, self._price_of(order, [], quote)[1])
-        if quote is not None and not (order.trailing_share and order.trigger_price):
-            order.best_price = quote.price
+        self._begin_following(order, quote)
         self._enter(account, order, Phase.WAITING, now_ms)
+
+    @staticmethod
+    def _begin_following(order: Order, quote: Quote | None) -> None:
+        if quote is not None and not (is_trailing(order) and order.trigger_price):
+            order.best_price = quote.price
 
     def _work(
         self,
@@ -324,7 +437,7 @@ class MatchingEngine:
         order.working_ms = now_ms
         matches = self._matches(order, quote)
         if order.quote_amount and not order.quantity:
-            order.quantity = sum((match.quantity for match in matches), ZERO)
+            order.quantity = self._quantity_for(order, matches)
         if order.time_in_force is TimeInForce.POST_ONLY and matches:
             self._enter(account, order, Phase.BOOK, now_ms)
             self._end(account, order, OrderStatus.CANCELLED, EndReason.POST_ONLY, now_ms)
@@ -334,12 +447,19 @@ class MatchingEngine:
             matches = []
         if is_new and order.phase is not Phase.BOOK:
             self._enter(account, order, Phase.BOOK, now_ms)
-        for match in matches:
-            if not order.is_open:
-                return
-            self._meet(account, order, match, now_ms)
+        while matches:
+            self._meet_all(account, order, matches, now_ms)
+            # An own order that was ended instead of traded with leaves room for others.
+            matches = self._matches(order, quote) if order.is_open else []
         if order.is_open:
             self._rest_or_end(account, order, quote, now_ms)
+
+    def _quantity_for(self, order: Order, matches: Sequence[Match]) -> Decimal:
+        """What an amount of quote stands for: what it finds, and what the rest would pay for."""
+        found = sum((match.quantity for match in matches), ZERO)
+        spent = sum((match.quantity * match.price for match in matches), ZERO)
+        rest = (order.quote_amount - spent) / matches[-1].price if matches else ZERO
+        return found + floor_to(rest, self._markets[order.symbol].step_size)
 
     def _rest_or_end(
         self, account: Account, order: Order, quote: Quote | None, now_ms: int
@@ -356,14 +476,14 @@ class MatchingEngine:
         self._end(account, order, OrderStatus.EXPIRED, reason, now_ms)
 
     def _trigger(self, account: Account, order: Order, quote: Quote, now_ms: int) -> None:
+        self._calm.pop(order.symbol, None)
         order.triggered_ms = order.updated_ms = now_ms
         self._end_others(account, order, now_ms)
-        held = order.locked
-        self._unlock(account, order, held)
+        self._unlock(account, order, order.locked)
         self._tell(EventKind.TRIGGERED, account, order)
         matches = self._matches(order, quote)
         asset, amount = self._price_of(order, matches, quote)
-        if account.free.get(asset, ZERO) < amount and not held:
+        if account.free.get(asset, ZERO) < amount:
             self._end(account, order, OrderStatus.REJECTED, EndReason.NO_FUNDS, now_ms)
             return
         order.phase = Phase.BOOK
@@ -380,6 +500,7 @@ class MatchingEngine:
         self._after(account, order, now_ms)
 
     def _close(self, account: Account, order: Order) -> None:
+        self._calm.pop(order.symbol, None)
         order.phase = Phase.DONE
         account.resting.pop(order.order_id, None)
         self._open.get(order.symbol, {}).pop(order.order_id, None)
@@ -395,9 +516,10 @@ class MatchingEngine:
             return
         pending = [o for o in self._others(account, order) if o.phase is Phase.PENDING]
         if order.status is not OrderStatus.FILLED:
-            for other in pending:
-                self._end(account, other, OrderStatus.EXPIRED, EndReason.ENTRY_ENDED, now_ms)
+            self._end_pending(account, order, pending, now_ms)
             return
+        for other in pending:
+            other.quantity = other.quantity or self._received(account, order)
         quote = self._quotes.get(order.symbol)
         if listed.kind is OrderListKind.OTOCO:
             self._set_up_oco(account, pending, quote, now_ms)
@@ -406,6 +528,17 @@ class MatchingEngine:
                 self._set_up(account, other, quote, now_ms)
 
     # Lists and exits
+
+    def _end_pending(
+        self, account: Account, entry: Order, pending: Sequence[Order], now_ms: int
+    ) -> None:
+        """A user's cancel takes the whole list with it; else it expires with its entry."""
+        is_cancelled = entry.end_reason is EndReason.USER
+        status = entry.status if is_cancelled else OrderStatus.EXPIRED
+        reason = EndReason.USER if is_cancelled else EndReason.ENTRY_ENDED
+        for other in pending:
+            if other.is_open:
+                self._end(account, other, status, reason, now_ms)
 
     def _others(self, account: Account, order: Order) -> list[Order]:
         listed = account.lists.get(order.list_id)
@@ -425,9 +558,12 @@ class MatchingEngine:
         return [o for o in self._others(account, order) if o.order_id not in entry]
 
     def _end_others(self, account: Account, order: Order, now_ms: int) -> None:
-        for other in self._legs(account, order):
-            if other.is_open:
-                self._end(account, other, OrderStatus.EXPIRED, EndReason.OTHER_LEG, now_ms)
+        others = [other for other in self._legs(account, order) if other.is_open]
+        for other in others:
+            self._end(account, other, OrderStatus.EXPIRED, EndReason.OTHER_LEG, now_ms)
+        if others and not order.locked and order.phase is Phase.BOOK:
+            # The money of both legs was held by the one that is gone.
+            self._lock(account, order, self._price_of(order, [], None)[1])
 
     def _check_list(
         self,
@@ -470,8 +606,7 @@ class MatchingEngine:
             if number == 0:
                 self._lock(account, leg, need)
             if leg.order_type.is_conditional:
-                if quote is not None:
-                    leg.best_price = quote.price
+                self._begin_following(leg, quote)
                 self._enter(account, leg, Phase.WAITING, now_ms)
             else:
                 leg.working_ms = now_ms
@@ -488,16 +623,17 @@ class MatchingEngine:
         else:
             self._work(account, order, quote, now_ms)
 
+    def _received(self, account: Account, order: Order) -> Decimal:
+        """Base that a purchase has brought, on the grid of quantities."""
+        market = self._markets[order.symbol]
+        fees = sum(f.fee for f in account.fills_of(order) if f.fee_asset == market.base)
+        return floor_to(order.filled_quantity - fees, market.step_size)
+
     def _set_up_exits(self, account: Account, order: Order, now_ms: int) -> None:
         """Place what was attached to an order, for what it has received."""
         if not order.exits:
             return
-        market = self._markets[order.symbol]
-        received = order.filled_quantity
-        for fill in account.fills_of(order):
-            if fill.fee_asset == market.base:
-                received -= fill.fee
-        quantity = floor_to(received, market.step_size)
+        quantity = self._received(account, order)
         exits = [
             self._accept(
                 account,
@@ -564,14 +700,17 @@ class MatchingEngine:
     def _offers(
         self, wanted: NewOrder | Order, quote: Quote | None
     ) -> Iterable[tuple[Decimal, Decimal, tuple[Account, Order] | None]]:
-        is_buy = wanted.side is OrderSide.BUY
+        is_buy, side = wanted.side is OrderSide.BUY, wanted.side
+        limit = wanted.price if wanted.order_type in _LIMITS else ZERO
+        # Without depth everything trades with the candles alone.
+        users = self._open.get(wanted.symbol, {}) if self._has_depth else {}
         offers: list[tuple[Decimal, Decimal, tuple[Account, Order] | None]] = [
             (order.price, order.remaining, (account, order))
-            for account, order in self._open.get(wanted.symbol, {}).values()
-            if order.phase is Phase.BOOK
-            and order.side is not wanted.side
+            for account, order in users.values()
+            if order.side is not side
+            and order.phase is Phase.BOOK
             and order.price
-            and order is not wanted
+            and (not limit or (order.price <= limit if is_buy else order.price >= limit))
         ]
         if quote is not None:
             levels = self.liquidity(wanted.symbol, quote).offers(wanted.side)
@@ -580,9 +719,17 @@ class MatchingEngine:
         offers.sort(key=lambda offer: offer[0], reverse=not is_buy)
         return offers
 
+    def _meet_all(
+        self, account: Account, order: Order, matches: Iterable[Match], now_ms: int
+    ) -> None:
+        for match in matches:
+            if order.is_open:
+                self._meet(account, order, match, now_ms)
+
     def _meet(self, account: Account, order: Order, match: Match, now_ms: int) -> None:
+        quantity = self._curbed(order, match.quantity)
         if match.maker is None:
-            self._liquidity[order.symbol].take(order.side, match.quantity)
+            self._liquidity[order.symbol].take(order.side, quantity)
         else:
             maker_account, maker = match.maker
             if maker_account is account and order.self_trade is not SelfTrade.ALLOW:
@@ -593,8 +740,16 @@ class MatchingEngine:
                 return
             if not maker.is_open:
                 return
-            self._execute(maker_account, maker, match.price, match.quantity, now_ms, is_maker=True)
-        self._execute(account, order, match.price, match.quantity, now_ms, is_maker=False)
+            quantity = self._curbed(maker, quantity)
+            self._execute(maker_account, maker, match.price, quantity, now_ms, is_maker=True)
+        self._execute(account, order, match.price, quantity, now_ms, is_maker=False)
+
+    def _curbed(self, order: Order, quantity: Decimal) -> Decimal:
+        return quantity if self.curb is None else self.curb(order, quantity)
+
+    def _own(self, account: Account) -> Account:
+        """The account behind what a client sees of it."""
+        return self.accounts.get(account.key, account)
 
     def _execute(
         self,
@@ -667,15 +822,22 @@ class MatchingEngine:
         left = order.remaining if isinstance(order, Order) else order.quantity
         asset = self._pays_with(order)
         if order.side is OrderSide.SELL:
-            return asset, left or sum((match.quantity for match in matches), ZERO)
+            sold = left or sum((match.quantity for match in matches), ZERO)
+            if not left and order.quote_amount and quote:
+                step = self._markets[order.symbol].step_size
+                sold = max(sold, floor_to(order.quote_amount / quote.price, step))
+            # A fee in what is sold comes on top of it.
+            return asset, sold * (1 + self.venue.taker_fee) if order.fee_in == asset else sold
         taken = sum((match.quantity * match.price for match in matches), ZERO)
         rest = max(ZERO, left - sum((match.quantity for match in matches), ZERO))
         if order.order_type in _LIMITS:
             taken += rest * order.price
-        elif order.order_type.is_conditional:
-            worst = order.trigger_price or (quote.price if quote else ZERO)
-            taken += rest * worst
-        if self.venue.fee_asset is FeeAsset.QUOTE and not order.fee_in:
+        elif left:
+            taken += rest * (order.trigger_price or (quote.price if quote else ZERO))
+        else:
+            # What the book can't give has to be there too.
+            taken = max(taken, order.quote_amount)
+        if order.fee_in == asset or (self.venue.fee_asset is FeeAsset.QUOTE and not order.fee_in):
             taken *= 1 + self.venue.taker_fee
         return asset, taken
 
@@ -743,21 +905,30 @@ def would_trigger(order: NewOrder | Order, price: Decimal) -> bool:
     return is_beyond(order, order.trigger_price, price)
 
 
+def is_trailing(order: Order) -> bool:
+    """Whether the trigger follows the price: always so of a trailing stop, of others by their share."""
+    return order.order_type is OrderType.TRAILING_STOP or order.trailing_share > 0
+
+
 def is_triggered(order: Order, price: Decimal) -> bool:
     """Whether the price has come to where a waiting order fires."""
-    if order.order_type is not OrderType.TRAILING_STOP:
+    if not is_trailing(order):
         return is_beyond(order, order.trigger_price, price)
     if not order.best_price:
         return False
-    distance = order.best_price * order.trailing_share
-    if order.side is OrderSide.SELL:
-        return price <= order.best_price - distance
-    return price >= order.best_price + distance
+    stop = trailing_stop(order)
+    return price <= stop if order.side is OrderSide.SELL else price >= stop
+
+
+def trailing_stop(order: Order) -> Decimal:
+    """Where a trailing stop stands now."""
+    distance = order.trailing_amount or order.best_price * order.trailing_share
+    return order.best_price + (distance if order.side is OrderSide.BUY else -distance)
 
 
 def follow(order: Order, price: Decimal) -> None:
     """Remember the best price a trailing stop has seen, from its activation price on."""
-    if order.order_type is not OrderType.TRAILING_STOP:
+    if not is_trailing(order):
         return
     if not order.best_price:
         is_far = (
@@ -765,6 +936,8 @@ def follow(order: Order, price: Decimal) -> None:
             if order.side is OrderSide.SELL
             else (price > order.trigger_price)
         )
+        if order.order_type is not OrderType.TRAILING_STOP:
+            is_far = not is_beyond(order, order.trigger_price, price)
         order.best_price = ZERO if is_far else price
         return
     better = max if order.side is OrderSide.SELL else min
@@ -776,3 +949,41 @@ def is_beyond(order: NewOrder | Order, trigger_price: Decimal, price: Decimal) -
     is_sell = order.side is OrderSide.SELL
     falls = is_sell == order.order_type.is_stop
     return price <= trigger_price if falls else price >= trigger_price
+
+
+def _protects(order: Order) -> bool:
+    """Whether it fires as the price goes against its holder."""
+    return order.order_type.is_stop or is_trailing(order)
+
+
+def _stop_level(order: Order, tick_size: Decimal) -> Decimal:
+    """The price at which a stop fires now, zero while a trailing one is not active."""
+    if not is_trailing(order):
+        return order.trigger_price
+    if not order.best_price:
+        return ZERO
+    rounded = floor_to if order.side is OrderSide.SELL else ceil_to
+    return rounded(trailing_stop(order), tick_size)
+
+
+def _calm_between(orders: Iterable[Order]) -> tuple[float, float]:
+    """The prices between which none of these orders is reached; none at all where one follows the
+    price, or may set others up at it."""
+    low, high = -math.inf, math.inf
+    for order in orders:
+        if order.exits or order.list_id or is_trailing(order):
+            return math.inf, -math.inf
+        if order.phase is Phase.BOOK:
+            level, is_below = order.price, order.side is OrderSide.BUY
+        else:
+            level = order.trigger_price
+            is_below = (order.side is OrderSide.SELL) == order.order_type.is_stop
+        if is_below:
+            low = max(low, float(level))
+        else:
+            high = min(high, float(level))
+    return low, high
+
+
+def _quote_at(price: Decimal, bar: Bar) -> Quote:
+    return Quote(price=price, low=price, high=price, tick_size=bar.tick_size)

@@ -1,5 +1,6 @@
 """What the exchange is started with, read from the words of a command line."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -27,6 +28,17 @@ class Options:
     start_ms: int | None
     balances: dict[str, Decimal]
     has_depth: bool = True
+    faults_path: Path | None = None
+
+    @property
+    def waits_for_clients(self) -> bool:
+        """Whether the clock stands at each candle until its clients go on: in lock-step."""
+        return self.market_kind != "live" and (not self.has_depth or self.speed == math.inf)
+
+    @property
+    def speed_word(self) -> str:
+        """The speed as it was asked for."""
+        return "max" if self.speed == math.inf else f"{self.speed:g}"
 
 
 def parse_market(word: str) -> tuple[str, str]:
@@ -45,13 +57,17 @@ def parse_market(word: str) -> tuple[str, str]:
 
 
 def parse_speed(word: str, market_kind: str) -> float:
-    """How fast market time runs; a live market can only run at 1."""
+    """How fast market time runs, or infinity for `max`; a live market can only run at 1."""
+    if word == "max" and market_kind != "live":
+        return math.inf
     try:
         speed = float(word)
     except ValueError:
         speed = 0.0
     if not 0 < speed <= 100_000:
-        raise StartError(f"--speed {word}: must be a number above 0 and up to 100000, such as 60.")
+        raise StartError(
+            f"--speed {word}: must be a number above 0 and up to 100000, such as 60, or max."
+        )
     if market_kind == "live" and speed != 1:
         raise StartError(f"--speed {word}: a live market runs at speed 1. Use --speed 1.")
     return speed

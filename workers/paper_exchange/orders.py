@@ -75,6 +75,7 @@ class ExitTemplate:
 class NewOrder:
     """What a client asks for: `quantity` of base, or for a market order the `quote_amount`.
 
+    A trailing stop follows at a share of the best price, or at an amount of quote from it.
     `labels` are a dialect's own notes, kept with the order and never looked at here.
     """
 
@@ -88,6 +89,7 @@ class NewOrder:
     quote_amount: Decimal = ZERO
     trigger_price: Decimal = ZERO
     trailing_share: Decimal = ZERO
+    trailing_amount: Decimal = ZERO
     self_trade: SelfTrade = SelfTrade.ALLOW
     exits: tuple[ExitTemplate, ...] = ()
     fee_in: str = ""
@@ -119,6 +121,7 @@ class Order:
     phase: Phase = Phase.DONE
     trigger_price: Decimal = ZERO
     trailing_share: Decimal = ZERO
+    trailing_amount: Decimal = ZERO
     best_price: Decimal = ZERO
     self_trade: SelfTrade = SelfTrade.ALLOW
     exits: tuple[ExitTemplate, ...] = ()
@@ -210,4 +213,11 @@ class Account:
 
     def fills_of(self, order: Order) -> list[Fill]:
         """The fills of one order, oldest first."""
-        return [fill for fill in self.fills if fill.order_id == order.order_id]
+        found: list[Fill] = []
+        # From the newest on: an order has no fill from before it came.
+        for fill in reversed(self.fills):
+            if fill.filled_ms < order.created_ms:
+                break
+            if fill.order_id == order.order_id:
+                found.append(fill)
+        return found[::-1]

@@ -11,9 +11,12 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from workers.paper_exchange.assembly import build_exchange
-from workers.paper_exchange.control import StateHandler
+from workers.paper_exchange.control import control_handlers
 from workers.paper_exchange.dialects import handlers_of
 from workers.paper_exchange.exchange import PaperExchange
+from workers.paper_exchange.faults import Faults, Plan, read_faults
+from workers.paper_exchange.faulty_http import Disturbances
+from workers.paper_exchange.faulty_orders import FaultyOrders
 from workers.paper_exchange.markets.live import LiveFeed
 from workers.paper_exchange.options import Options
 from workers.paper_exchange.probe import Probe
@@ -29,12 +32,27 @@ LIVE_STEP_SECONDS = 0.05
 
 
 def build_application(
-    exchange: PaperExchange, *, market_kind: str, probe: Probe | None = None
+    exchange: PaperExchange,
+    *,
+    market_kind: str,
+    probe: Probe | None = None,
+    faults: Faults | None = None,
 ) -> Application:
     """Everything that the port answers; `probe` is told of closed candles and new orders."""
+    clock, spoken = exchange.clock, exchange.engine.venue.exchange
+    faults = faults or Faults(clock.wall_ms)
+    rules = handlers_of(spoken, exchange, probe)
+    # After the dialect's own listeners: a fault follows what it disturbs.
+    orders = FaultyOrders(
+        engine=exchange.engine,
+        markets=exchange.feed.markets,
+        faults=faults,
+        wall_ms=clock.wall_ms,
+    )
+    disturbances = Disturbances(exchange=spoken, faults=faults, orders=orders, clock=clock)
     handlers = [
-        ("/paper/state", StateHandler, {"exchange": exchange, "market_kind": market_kind}),
-        *handlers_of(exchange.engine.venue.exchange, exchange, probe),
+        *control_handlers(exchange, market_kind=market_kind, faults=faults),
+        *disturbances.around(rules),
     ]
     return Application(
         handlers, websocket_ping_interval=PING_SECONDS, log_function=_log_only_faults
@@ -51,14 +69,20 @@ def run(
     """Serve until SIGTERM or SIGINT; raises StartError when that can't begin."""
     # The port comes first: whoever has it may be writing the same state file.
     sockets = _bind(options.host, options.port)
+    plan = read_faults(options.faults_path) if options.faults_path else Plan()
     exchange, memory = build_exchange(options, wall)
     try:
         port = sockets[0].getsockname()[1]
         ready = (
             f"paper exchange: {options.exchange} on http://{options.host}:{port}, "
-            f"{options.market_kind} market, speed {options.speed:g}"
+            f"{options.market_kind} market, speed {options.speed_word}"
         )
-        application = build_application(exchange, market_kind=options.market_kind, probe=probe)
+        application = build_application(
+            exchange,
+            market_kind=options.market_kind,
+            probe=probe,
+            faults=Faults(exchange.clock.wall_ms, plan),
+        )
         asyncio.run(_serve(exchange, application, sockets, lambda: announce(ready)))
         exchange.close()
     finally:
@@ -77,7 +101,9 @@ async def _serve(
         loop.add_signal_handler(number, stopped.set)
     server = HTTPServer(application)
     server.add_sockets(sockets)
-    tasks = [asyncio.create_task(keep_time(exchange))]
+    tasks = []
+    if not exchange.waits_for_clients:
+        tasks.append(asyncio.create_task(keep_time(exchange)))
     if isinstance(exchange.feed, LiveFeed):
         tasks.append(asyncio.create_task(exchange.feed.run()))
     on_ready()

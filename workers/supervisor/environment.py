@@ -29,8 +29,12 @@ FLAGS = (
     Flag("--port", "ARISTOBOT_PORT", int, "port of the admin"),
     Flag("--webhook-port", "ARISTOBOT_WEBHOOK_PORT", int, "port of the webhook server"),
     Flag("--flower-port", "ARISTOBOT_FLOWER_URL", int, "port of Flower, on loopback", LOOPBACK),
-    Flag("--paper-port", "ARISTOBOT_PAPER_BINANCE_URL", int, "port of the paper exchange", LOOPBACK),
-    Flag("--market", "ARISTOBOT_PAPER_MARKET", str, "prices of the paper exchange: simulated,"
+    Flag("--paper-port", "ARISTOBOT_PAPER_BINANCE_URL", int, "port of the paper Binance", LOOPBACK),
+    Flag("--paper-bitget-port", "ARISTOBOT_PAPER_BITGET_URL", int, "port of the paper Bitget",
+         LOOPBACK),
+    Flag("--paper-kraken-port", "ARISTOBOT_PAPER_KRAKEN_URL", int, "port of the paper Kraken",
+         LOOPBACK),
+    Flag("--market", "ARISTOBOT_PAPER_MARKET", str, "prices of the paper exchanges: simulated,"
          " replay:FILE[,FILE...] or live", metavar="M"),
     Flag("--speed", "ARISTOBOT_PAPER_SPEED", float, "how many times faster than real time a"
          " simulated or recorded market runs"),

@@ -19,7 +19,7 @@ class Log:
 
     def line(self, name: str, text: str) -> None:
         """Write one line of the process `name`."""
-        prefix = f"{time.strftime('%H:%M:%S')} {name:<10} |"
+        prefix = f"{time.strftime('%H:%M:%S')} {name:<13} |"
         if self._coloured:
             number = len(self._colours) % len(COLOURS)
             prefix = f"\033[{self._colours.setdefault(name, COLOURS[number])}m{prefix}\033[0m"

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import psutil
 from django.conf import settings
@@ -34,19 +34,12 @@ class Port:
 def ports() -> list[Port]:
     """Every TCP port that `up` needs."""
     flower = urlsplit(settings.FLOWER_URL)
-    paper = urlsplit(settings.PAPER_EXCHANGE_URLS["binance"])
     host = settings.BIND_HOST
     return [
         Port("the admin", host, settings.WEB_PORT, "--port", "ARISTOBOT_PORT"),
         Port("webhooks", host, settings.WEBHOOK_PORT, "--webhook-port", "ARISTOBOT_WEBHOOK_PORT"),
         _port_of("Flower", flower.hostname, flower.port, "--flower-port", "ARISTOBOT_FLOWER_URL"),
-        _port_of(
-            "the paper exchange",
-            paper.hostname,
-            paper.port,
-            "--paper-port",
-            "ARISTOBOT_PAPER_BINANCE_URL",
-        ),
+        *(_paper_port(name, urlsplit(url)) for name, url in settings.PAPER_EXCHANGE_URLS.items()),
     ]
 
 
@@ -105,6 +98,12 @@ def check_market(market: str, speed: float, root: Path) -> None:
                 f"The candle file {root / name} can't be read: {error.strerror}. Correct --market or"
                 " ARISTOBOT_PAPER_MARKET."
             ) from None
+
+
+def _paper_port(exchange: str, url: SplitResult) -> Port:
+    flag = "--paper-port" if exchange == "binance" else f"--paper-{exchange}-port"
+    variable = f"ARISTOBOT_PAPER_{exchange.upper()}_URL"
+    return _port_of(f"the paper {exchange.title()}", url.hostname, url.port, flag, variable)
 
 
 def _port_of(owner: str, host: str | None, number: int | None, flag: str, variable: str) -> Port:

@@ -44,9 +44,7 @@ def processes() -> list[ProcessSpec]:
     """All of them but the embedded servers, in the order in which they start."""
     host, web, webhook = settings.BIND_HOST, str(settings.WEB_PORT), str(settings.WEBHOOK_PORT)
     asked = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104  compared, not bound
-    paper, flower = settings.PAPER_EXCHANGE_URLS["binance"], urlsplit(settings.FLOWER_URL)
-    market = settings.PAPER_MARKET
-    speed = "1" if market.startswith("live") else str(settings.PAPER_SPEED)
+    flower = urlsplit(settings.FLOWER_URL)
     # fmt: off
     return [
         _process(
@@ -55,12 +53,7 @@ def processes() -> list[ProcessSpec]:
             # Strategies' code runs in it: nothing of this installation is in its environment.
             env={},
         ),
-        _process(
-            "paper", Stage.OUTSIDE,
-            [*PYTHON, "workers.paper_exchange", "--exchange", "binance", "--port", str(urlsplit(paper).port),
-             "--market", market, "--speed", speed, "--state", str(paper_state_file("binance", market))],
-            partial(answers_http, f"{paper}/paper/state"), must_start=True,
-        ),
+        *(_paper_exchange(name, url) for name, url in settings.PAPER_EXCHANGE_URLS.items()),
         *(_worker(group) for group in WORKER_GROUPS),
         _process(
             "web", Stage.DOORS,
@@ -150,6 +143,19 @@ def _process(
         look_at="its lines above",
         must_start=must_start,
     )
+
+
+def _paper_exchange(exchange: str, url: str) -> ProcessSpec:
+    market = settings.PAPER_MARKET
+    speed = "1" if market.startswith("live") else str(settings.PAPER_SPEED)
+    # fmt: off
+    argv = [
+        *PYTHON, "workers.paper_exchange", "--exchange", exchange, "--port", str(urlsplit(url).port),
+        "--market", market, "--speed", speed, "--state", str(paper_state_file(exchange, market)),
+    ]
+    # fmt: on
+    is_ready = partial(answers_http, f"{url}/paper/state")
+    return _process(f"paper {exchange}", Stage.OUTSIDE, argv, is_ready, must_start=True)
 
 
 def _worker(group: WorkerGroup) -> ProcessSpec:

@@ -18,18 +18,24 @@ import psutil
 
 PROJECT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60
+PORT_FLAGS = (
+    "--port",
+    "--webhook-port",
+    "--flower-port",
+    "--paper-port",
+    "--paper-bitget-port",
+    "--paper-kraken-port",
+)
 
 
 class Installation:
     """`manage.py up` and what it printed."""
 
     def __init__(self, directory: Path, market: str, *, speed: int) -> None:
-        self.ports = free_ports(4)
+        self.ports = free_ports(len(PORT_FLAGS))
         self.url = f"http://127.0.0.1:{self.ports[0]}"
         self.exchange_url = f"http://127.0.0.1:{self.ports[3]}"
-        flags = zip(
-            ("--port", "--webhook-port", "--flower-port", "--paper-port"), self.ports, strict=True
-        )
+        flags = zip(PORT_FLAGS, self.ports, strict=True)
         words = [word for flag, port in flags for word in (flag, str(port))]
         # What the test run itself uses is none of this installation's business.
         ours = ("ARISTOBOT_", "SECRET_KEY", "DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")

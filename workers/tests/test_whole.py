@@ -22,9 +22,10 @@ import json
 from apps.brokers.models import Broker
 from apps.trading.models import Order
 print(json.dumps({
-    "key": Broker.objects.get(name__startswith="Demo").api_key,
+    "key": Broker.objects.get(name__startswith="Demo Binance").api_key,
     "orders": {o.client_order_id: [o.status, str(o.filled_quantity), o.fills.count(), o.is_settled]
-               for o in Order.objects.exclude(status__in=["denied", "expired"])},
+               for o in Order.objects.filter(broker__exchange="binance")
+               .exclude(status__in=["denied", "expired"])},
 }))
 """
 #: A second strategy, beside the sample, that wants an order on every candle.
@@ -37,7 +38,7 @@ from apps.domain.candles import Timeframe
 from apps.strategies.models import Strategy
 from apps.strategies.services import describe, save_version
 from workers.bench.live import STRATEGY
-demo = Activation.objects.get()
+demo = Activation.objects.get(book__broker__exchange="binance")
 strategy = Strategy.objects.create(owner=demo.owner, name="Every candle")
 version = save_version(strategy=strategy, code=STRATEGY, info=describe(STRATEGY))
 activate(version=version, broker=demo.book.broker, symbol=demo.series.symbol, timeframe=Timeframe.M1,
@@ -167,7 +168,7 @@ def test_a_killed_orders_worker_comes_back_and_no_order_is_lost_or_doubled(
     for name, (_status, filled, fills, _settled) in ours.items():
         assert float(theirs[name]["executedQty"]) == float(filled)
         assert fills > 0
-    assert "orders     | exited with -9; restarting" in simulated.log
+    assert "orders        | exited with -9; restarting" in simulated.log
 
 
 def test_ctrl_c_stops_everything(simulated: Installation) -> None:

@@ -2,6 +2,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.conf import LazySettings
 from django.test import Client
 from django.urls import reverse
 
@@ -73,8 +74,14 @@ def test_a_passphrase_that_no_key_has_is_not_kept(client: Client, alice: User) -
     ],
 )
 def test_what_can_not_work_can_not_be_chosen(
-    client: Client, alice: User, exchange: str, environment: str, words: str
+    client: Client,
+    alice: User,
+    settings: LazySettings,
+    exchange: str,
+    environment: str,
+    words: str,
 ) -> None:
+    settings.PAPER_EXCHANGE_URLS = {"binance": "http://127.0.0.1:9001"}
     page = save(client, alice, **{**REAL, "exchange": exchange, "environment": environment})
 
     assert words in page

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 import pytest
+from django.conf import LazySettings
 from django.db import DatabaseError, connection
 from django.db.models.functions import Now
 from django.test import Client
@@ -338,8 +339,9 @@ def test_the_symbols_page_shows_the_final_notice(
 
 @pytest.mark.parametrize("where", [("ftx", "live"), ("binance", "moon"), ("kraken", "simulated")])
 def test_an_exchange_that_is_not_there_has_no_symbols(
-    client: Client, alice: User, where: tuple[str, str]
+    client: Client, alice: User, settings: LazySettings, where: tuple[str, str]
 ) -> None:
+    settings.PAPER_EXCHANGE_URLS = {"binance": "http://127.0.0.1:9001"}
     client.force_login(alice)
 
     assert client.post(reverse(ADDRESS, args=where)).status_code == 404

@@ -1,12 +1,16 @@
 """`manage.py bench`: what is fast is measured."""
 
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from workers.bench import exchanges, live
+from workers.bench import exchanges, live, paper
+
+RECORDED = settings.BASE_DIR.parent / "shared" / "data" / "BINANCE_BTCUSDT_1m.parquet"
 
 
 class Command(BaseCommand):
@@ -24,11 +28,20 @@ class Command(BaseCommand):
         )
         clients = kinds.add_parser("exchanges", help="our exchange clients beside ccxt")
         clients.add_argument("--rounds", type=int, default=30, help="turns of each side (30)")
+        papers = kinds.add_parser(
+            "paper", help="the paper exchange: matching, REST, a year, memory"
+        )
+        papers.add_argument("--orders", type=int, default=5000, help="how many to place (5000)")
+        papers.add_argument(
+            "--recording", type=Path, default=RECORDED, help="1m candles; without them, simulated"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Measure and print."""
         if options["kind"] == "exchanges":
             self._compare_clients(options["rounds"])
+        elif options["kind"] == "paper":
+            self._measure_paper(options["orders"], options["recording"])
         else:
             self._time_orders(options)
 
@@ -41,6 +54,12 @@ class Command(BaseCommand):
             ) from None
         for line in exchanges.describe(comparisons):
             self.stdout.write(line)
+
+    def _measure_paper(self, orders: int, recording: Path) -> None:
+        known = recording if recording.is_file() else None
+        self.stdout.write(f"Candles: {known or 'simulated'}")
+        for result in paper.measure(orders=orders, recording=known, say=self.stdout.write):
+            self.stdout.write(result.describe())
 
     def _time_orders(self, options: dict[str, Any]) -> None:
         call_command("migrate", verbosity=0, interactive=False)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
@@ -30,7 +31,7 @@ class Command(BaseCommand):
     """A demo user whose sample strategy trades on the paper exchange; run again, it adds what is missing
     for the market that the paper exchange runs now, and touches nothing else."""
 
-    help = "Create the demo user: a paper broker and a sample strategy at work on it."
+    help = "Create the demo user: a broker at each paper exchange, a sample strategy at work on it."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Say what was made."""
@@ -48,7 +49,8 @@ class Command(BaseCommand):
             return None  # the demo has been seen, and deleted
         if user and list_brokers(user).filter(environment=environment).exists():
             return None
-        sync_symbols(exchange=Exchange.BINANCE, environment=environment)
+        for exchange in _paper_exchanges():
+            sync_symbols(exchange=exchange, environment=environment)
         info = describe(read_sample("ema_cross"))
         return self._create(user, environment, info)
 
@@ -59,20 +61,22 @@ class Command(BaseCommand):
         password = None
         if user is None:
             user, password = create_user(username=USERNAME, is_administrator=False)
-        broker = open_paper_broker(
-            owner=user,
-            name=f"Demo ({environment})",
-            exchange=Exchange.BINANCE,
-            environment=environment,
-        )
-        activate(
-            version=self._find_or_add_sample(user, info),
-            broker=broker,
-            symbol=find_default_symbol(Exchange.BINANCE, environment),
-            timeframe=Timeframe.M1,
-            parameters={},
-            now=timezone.now(),
-        )
+        version = self._find_or_add_sample(user, info)
+        for exchange in _paper_exchanges():
+            broker = open_paper_broker(
+                owner=user,
+                name=f"Demo {exchange.title()} ({environment})",
+                exchange=exchange,
+                environment=environment,
+            )
+            activate(
+                version=version,
+                broker=broker,
+                symbol=find_default_symbol(exchange, environment),
+                timeframe=Timeframe.M1,
+                parameters={},
+                now=timezone.now(),
+            )
         return password
 
     def _find_or_add_sample(self, user: User, info: StrategyInfo) -> StrategyVersion:
@@ -86,3 +90,8 @@ class Command(BaseCommand):
             description="Buys when the fast average crosses above the slow one, sells when it falls below.",
             info=info,
         )
+
+
+def _paper_exchanges() -> list[Exchange]:
+    """Those that run here."""
+    return [exchange for exchange in Exchange if exchange in settings.PAPER_EXCHANGE_URLS]

@@ -51,6 +51,15 @@ class Quote:
         return min(self.ask, self.high) if side is OrderSide.BUY else max(self.bid, self.low)
 
 
+class Bar(NamedTuple):
+    """A whole candle's prices on the market's grid."""
+
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    tick_size: Decimal
+
+
 class Feed(ABC):
     """Prices of some markets, told tick by tick in market time."""
 

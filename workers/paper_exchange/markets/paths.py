@@ -29,12 +29,21 @@ class Tape:
     """One market's future candles, played one price at a time into its series."""
 
     def __init__(
-        self, *, symbol: str, series: Series, source: Iterator[Candle], digits: int
+        self,
+        *,
+        symbol: str,
+        series: Series,
+        source: Iterator[Candle],
+        digits: int,
+        has_path: bool = True,
     ) -> None:
+        """Without a path a candle is told by its open, and then whole."""
         self.symbol = symbol
         self.series = series
         self._source = source
         self._digits = digits
+        self._points = POINTS if has_path else 1
+        self._next_candle = next(source, None)
         self._load()
 
     @property
@@ -43,32 +52,48 @@ class Tape:
         return self._step > 0
 
     @property
+    def running_candle(self) -> Candle | None:
+        """The whole candle that has opened and not closed yet, as nobody may know it before its end."""
+        return self._candle if self._step else None
+
+    @property
+    def next_open_ms(self) -> int | None:
+        """When the next candle opens that has not opened yet, or None after the last one."""
+        candle = self._next_candle if self._step else self._candle
+        return None if candle is None else candle.opened_ms
+
+    @property
     def next_tick_ms(self) -> int | None:
         """When the next price is due, or None after the last candle."""
         if self._candle is None:
             return None
-        return self._candle.opened_ms + self.series.timeframe_ms * self._step // POINTS
+        return self._candle.opened_ms + self.series.timeframe_ms * self._step // self._points
 
     def play(self, at_ms: int) -> Tick:
         """Put the price that is due at `at_ms` into the series, or close the candle."""
         candle = self._candle
         if candle is None:
             raise StopIteration(self.symbol)
-        if self._step == POINTS:
+        if self._step == self._points:
             self.series.put(candle)
             self._load()
             return Tick(self.symbol, at_ms, candle, is_closed=True)
         self._step += 1
-        seen = self._path[: self._step]
-        volume = candle.volume * self._step / POINTS
+        if self._points == 1:
+            seen, volume = [candle.open], 0.0
+        else:
+            seen = self._path[: self._step]
+            volume = candle.volume * self._step / self._points
         running = Candle(candle.opened_ms, candle.open, max(seen), min(seen), seen[-1], volume)
         self.series.put(running)
         return Tick(self.symbol, at_ms, running, is_closed=False)
 
     def _load(self) -> None:
         self._step = 0
-        self._candle = next(self._source, None)
-        self._path = price_path(self._candle, self._digits) if self._candle else []
+        self._candle, self._next_candle = self._next_candle, next(self._source, None)
+        self._path: list[float] = []
+        if self._candle and self._points > 1:
+            self._path = price_path(self._candle, self._digits)
 
 
 class PathFeed(Feed):
@@ -82,6 +107,15 @@ class PathFeed(Feed):
     def next_tick_ms(self) -> int | None:
         """When the next price of any market is due."""
         return min((due for tape in self.tapes if (due := tape.next_tick_ms)), default=None)
+
+    @property
+    def next_open_ms(self) -> int | None:
+        """When the next candle of any market opens, or None after the last one."""
+        return min((due for tape in self.tapes if (due := tape.next_open_ms)), default=None)
+
+    def running_candles(self) -> list[tuple[str, Candle]]:
+        """The whole candles that run now, with their markets."""
+        return [(tape.symbol, c) for tape in self.tapes if (c := tape.running_candle) is not None]
 
     @property
     def ended_ms(self) -> int | None:

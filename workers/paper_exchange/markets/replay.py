@@ -78,7 +78,9 @@ def replay_start_ms(recordings: Sequence[Recording]) -> int:
     return max(recording.opened[HISTORY_CANDLES] for recording in recordings)
 
 
-def replay_feed(recordings: Sequence[Recording], start_ms: int) -> PathFeed:
+def replay_feed(
+    recordings: Sequence[Recording], start_ms: int, *, has_path: bool = True
+) -> PathFeed:
     """The recorded markets at `start_ms`; what closed before is their past."""
     feed = PathFeed()
     for recording in recordings:
@@ -105,6 +107,7 @@ def replay_feed(recordings: Sequence[Recording], start_ms: int) -> PathFeed:
                 series=series,
                 source=recording.candles(first),
                 digits=digits,
+                has_path=has_path,
             )
         )
     return feed

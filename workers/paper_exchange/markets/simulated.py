@@ -131,6 +131,7 @@ def simulated_feed(
     start_ms: int,
     checkpoints: Mapping[str, Mapping[int, Checkpoint]],
     on_block: Callable[[Checkpoint], None],
+    has_path: bool = True,
 ) -> PathFeed:
     """The simulated markets at `start_ms`, with the past that charts need already there.
 
@@ -154,7 +155,15 @@ def simulated_feed(
         source = _with_past(series, source, start_ms)
         feed.markets[market.symbol] = market
         feed.series[market.symbol] = series
-        feed.tapes.append(Tape(symbol=market.symbol, series=series, source=source, digits=DIGITS))
+        feed.tapes.append(
+            Tape(
+                symbol=market.symbol,
+                series=series,
+                source=source,
+                digits=DIGITS,
+                has_path=has_path,
+            )
+        )
     return feed
 
 

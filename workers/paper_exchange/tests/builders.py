@@ -51,13 +51,18 @@ def feed_of(candles: Iterable[Candle], market: Market = BTC) -> PathFeed:
 
 
 def exchange_of(
-    feed: PathFeed, wall: Wall, *, speed: float = 1.0, changes: "list[Change] | None" = None
+    feed: PathFeed,
+    wall: Wall,
+    *,
+    speed: float = 1.0,
+    changes: "list[Change] | None" = None,
+    spoken: Exchange = Exchange.BINANCE,
 ) -> PaperExchange:
     """An exchange over a feed; a new account owns 10,000 USDT and 1 BTC."""
     return PaperExchange(
         clock=Clock(wall=wall, start_ms=START_MS, speed=speed),
         feed=feed,
-        engine=engine_of(changes),
+        engine=engine_of(changes, exchange=spoken),
         record_clock=lambda _at_ms: None,
     )
 
@@ -70,6 +75,7 @@ def engine_of(
     accounts: dict[str, Account] | None = None,
     *,
     exchange: Exchange = Exchange.BINANCE,
+    has_depth: bool = True,
 ) -> MatchingEngine:
     """A matching engine for BTC/USDT whose changes end up in a list."""
     kept: list[Change] = [] if changes is None else changes
@@ -83,6 +89,7 @@ def engine_of(
         accounts={} if accounts is None else accounts,
         starting_balances={"USDT": Decimal(10_000), "BTC": Decimal(1)},
         record=record,
+        has_depth=has_depth,
     )
 
 

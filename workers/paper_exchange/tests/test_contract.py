@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -9,9 +10,14 @@ import pytest
 
 from apps.domain.candles import Timeframe
 from apps.domain.environments import Exchange
-from apps.domain.orders import OrderSide, OrderStatus, OrderType
+from apps.domain.orders import OrderListKind, OrderSide, OrderStatus, OrderType
 from apps.domain.paper import paper_secret
-from apps.exchanges.clients import create_candle_stream, create_client
+from apps.exchanges.clients import (
+    capabilities_of,
+    create_candle_stream,
+    create_client,
+    create_order_stream,
+)
 from apps.exchanges.errors import (
     ExchangeUnavailable,
     InsufficientFunds,
@@ -20,13 +26,34 @@ from apps.exchanges.errors import (
     OutcomeUnknown,
     UnknownSymbol,
 )
+from apps.exchanges.feed import OrderFeed
 from apps.exchanges.limits import MemoryLimitStore
-from apps.exchanges.ports import Credentials, ExchangeClient, OrderRef, OrderRequest
-from workers.paper_exchange.tests.serving import Process
+from apps.exchanges.ports import (
+    Credentials,
+    EditMethod,
+    ExchangeClient,
+    KlineUpdate,
+    OrderListRequest,
+    OrderRef,
+    OrderReport,
+    OrderRequest,
+)
+from workers.paper_exchange.tests.serving import Process, wait_for
 
 #: What the paper exchange speaks.
-DIALECTS = [Exchange.BINANCE]
+DIALECTS = [Exchange.BINANCE, Exchange.BITGET, Exchange.KRAKEN]
+#: Who ties orders together, and who makes an order smaller but replaces it for any other change.
+WITH_LISTS = [e for e in DIALECTS if OrderListKind.OCO in capabilities_of(e).order_lists]
+WITH_SHRINKING = [Exchange.BINANCE]
 SYMBOL = "BTC/USDT"
+#: What makers and takers pay.
+FEES = {
+    Exchange.BINANCE: (Decimal("0.001"), Decimal("0.001")),
+    Exchange.BITGET: (Decimal("0.001"), Decimal("0.001")),
+    Exchange.KRAKEN: (Decimal("0.0025"), Decimal("0.004")),
+}
+#: A purchase's fee is taken from what it gets, or on top of what it pays: then it is held too.
+FEE_ASSETS = {Exchange.BINANCE: "BTC", Exchange.BITGET: "BTC", Exchange.KRAKEN: "USDT"}
 
 
 @pytest.fixture(params=DIALECTS, ids=str)
@@ -37,20 +64,28 @@ def exchange(request: pytest.FixtureRequest) -> Exchange:
 
 
 @pytest.fixture
-def client(exchange: Exchange, simulated: Process) -> ExchangeClient:
+def served(exchange: Exchange, simulated_as: Callable[[Exchange], Process]) -> Process:
+    """A simulated market in that dialect."""
+    return simulated_as(exchange)
+
+
+@pytest.fixture
+def client(exchange: Exchange, served: Process) -> ExchangeClient:
     """An account of its own, which opens with 10,000 USDT."""
-    return client_of(exchange, simulated)
+    return client_of(exchange, served)
 
 
 def client_of(exchange: Exchange, served: Process, secret: str | None = None) -> ExchangeClient:
     """A client of a new account, with a wrong secret where one is given."""
-    key = uuid.uuid4().hex
     return create_client(
-        exchange,
-        Credentials(api_key=key, api_secret=secret or paper_secret(key), passphrase="paper"),
-        base_url=served.url,
-        limits=MemoryLimitStore(),
+        exchange, credentials(secret), base_url=served.url, limits=MemoryLimitStore()
     )
+
+
+def credentials(secret: str | None = None) -> Credentials:
+    """Those of a new account."""
+    key = uuid.uuid4().hex
+    return Credentials(api_key=key, api_secret=secret or paper_secret(key), passphrase="paper")
 
 
 def now() -> datetime:
@@ -100,7 +135,9 @@ def test_market_that_does_not_exist(client: ExchangeClient) -> None:
         client.get_ticker("NO/SUCH")
 
 
-def test_purchase_by_amount_is_filled_paid_and_found_again(client: ExchangeClient) -> None:
+def test_purchase_by_amount_is_filled_paid_and_found_again(
+    exchange: Exchange, client: ExchangeClient
+) -> None:
     wanted = order(OrderSide.BUY, OrderType.MARKET, quote_amount=Decimal(100))
 
     placed = client.place_order(wanted, deadline=deadline())
@@ -111,14 +148,18 @@ def test_purchase_by_amount_is_filled_paid_and_found_again(client: ExchangeClien
     assert found.filled_quantity == sum(fill.quantity for fill in fills)
     assert found.filled_quote == sum(fill.quantity * fill.price for fill in fills)
     held = {balance.asset: balance.free for balance in client.get_balance()}
-    assert held["BTC"] == sum(fill.quantity - fill.fee for fill in fills)
-    assert held["USDT"] == 10_000 - sum(fill.quantity * fill.price for fill in fills)
+    fees = {asset: sum(f.fee for f in fills if f.fee_asset == asset) for asset in ("BTC", "USDT")}
+    assert {fill.fee_asset for fill in fills} == {FEE_ASSETS[exchange]}
+    assert held["BTC"] == sum(fill.quantity for fill in fills) - fees["BTC"]
+    assert held["USDT"] == 10_000 - sum(f.quantity * f.price for f in fills) - fees["USDT"]
     since = now() - timedelta(days=3650)
     closed = client.fetch_closed_orders(SYMBOL, since=since)
     assert [report.client_order_id for report in closed] == [wanted.client_order_id]
 
 
-def test_resting_order_locks_money_until_it_is_cancelled(client: ExchangeClient) -> None:
+def test_resting_order_locks_money_until_it_is_cancelled(
+    exchange: Exchange, client: ExchangeClient
+) -> None:
     wanted = resting(client)
 
     placed = client.place_order(wanted, deadline=deadline())
@@ -129,7 +170,8 @@ def test_resting_order_locks_money_until_it_is_cancelled(client: ExchangeClient)
 
     assert (open_order.client_order_id, open_order.symbol) == (wanted.client_order_id, SYMBOL)
     assert wanted.price is not None
-    assert locked["USDT"] == wanted.price * Decimal("0.01")
+    fee = FEES[exchange][1] if FEE_ASSETS[exchange] == "USDT" else Decimal(0)
+    assert locked["USDT"] == wanted.price * Decimal("0.01") * (1 + fee)
     assert (ended.status, ended.filled_quantity) == (OrderStatus.CANCELLED, 0)
     assert client.fetch_open_orders(SYMBOL) == []
 
@@ -178,31 +220,160 @@ def test_order_that_never_was(client: ExchangeClient) -> None:
         client.cancel_order(never)
 
 
-def test_wrong_secret(exchange: Exchange, simulated: Process) -> None:
-    stranger = client_of(exchange, simulated, secret=paper_secret("another key"))
+def test_wrong_secret(exchange: Exchange, served: Process) -> None:
+    stranger = client_of(exchange, served, secret=paper_secret("another key"))
 
     with pytest.raises(InvalidCredentials):
         stranger.get_balance()
     assert stranger.test_connection().ok is False
 
 
-def test_key_is_good_for_trading_and_what_it_pays_is_told(client: ExchangeClient) -> None:
+def test_key_is_good_for_trading_and_what_it_pays_is_told(
+    exchange: Exchange, client: ExchangeClient
+) -> None:
     report = client.test_connection()
     fee = client.get_fees(SYMBOL)
 
     assert (report.ok, report.can_trade, report.can_withdraw) == (True, True, False)
-    assert (fee.maker, fee.taker) == (Decimal("0.001"), Decimal("0.001"))
+    assert (fee.maker, fee.taker) == FEES[exchange]
 
 
-def test_candles_are_streamed_and_closed(exchange: Exchange, simulated: Process) -> None:
-    stream = create_candle_stream(exchange, [(SYMBOL, Timeframe.M1)], base_url=simulated.url)
+def test_candles_are_streamed_and_closed(exchange: Exchange, served: Process) -> None:
+    stream = create_candle_stream(exchange, [(SYMBOL, Timeframe.M1)], base_url=served.url)
 
     stream.connect()
     try:
-        updates = [stream.recv() for _ in range(8)]
+        # A minute lasts a second; before its end come acknowledgements, changes and heartbeats.
+        told: list[KlineUpdate] = []
+        for _ in range(40):
+            update = stream.recv()
+            if update is not None:
+                told.append(update)
+                if update.candle.is_closed:
+                    break
     finally:
         stream.close()
 
-    told = [update for update in updates if update is not None]
     assert {(update.symbol, update.timeframe) for update in told} == {(SYMBOL, Timeframe.M1)}
     assert any(update.candle.is_closed for update in told)
+
+
+def holding(client: ExchangeClient) -> Decimal:
+    """Buys a little, and gives the price of that moment."""
+    bought = order(OrderSide.BUY, OrderType.MARKET, quote_amount=Decimal(1500))
+    client.place_order(bought, deadline=deadline())
+    return client.get_ticker(SYMBOL).last
+
+
+def beside(price: Decimal, share: str) -> Decimal:
+    """A price so far from another one."""
+    return (price * (1 + Decimal(share))).quantize(Decimal("0.1"))
+
+
+@pytest.mark.parametrize("order_type", [OrderType.STOP_LOSS, OrderType.TAKE_PROFIT])
+def test_trigger_waits_for_its_price(client: ExchangeClient, order_type: OrderType) -> None:
+    price = holding(client)
+    far = Decimal("-0.5") if order_type is OrderType.STOP_LOSS else Decimal("0.5")
+    wanted = order(
+        OrderSide.SELL,
+        order_type,
+        quantity=Decimal("0.01"),
+        trigger_price=beside(price, str(far)),
+    )
+
+    placed = client.place_order(wanted, deadline=deadline())
+    found = client.fetch_order(placed.ref)
+    client.cancel_order(placed.ref)
+
+    assert (found.status, found.order_type) == (OrderStatus.OPEN, order_type)
+    assert found.trigger_price == wanted.trigger_price
+    assert client.fetch_order(placed.ref).status is OrderStatus.CANCELLED
+
+
+@pytest.mark.parametrize("exchange", WITH_LISTS, ids=str, indirect=True)
+def test_bracket_ends_where_the_market_goes(client: ExchangeClient) -> None:
+    price, size = holding(client), Decimal("0.01")
+    target = order(OrderSide.SELL, OrderType.LIMIT, quantity=size, price=beside(price, "0.0007"))
+    stop = order(
+        OrderSide.SELL, OrderType.STOP_LOSS, quantity=size, trigger_price=beside(price, "-0.0007")
+    )
+    wanted = OrderListRequest(
+        kind=OrderListKind.OCO, client_list_id=uuid.uuid4().hex, orders=(target, stop)
+    )
+
+    placed = client.place_order_list(wanted, deadline=deadline())
+    wait_for(lambda: client.fetch_order(placed.orders[0].ref).status.is_terminal, seconds=20)
+
+    ended = [client.fetch_order(each.ref) for each in placed.orders]
+    assert {each.status for each in ended} == {OrderStatus.FILLED, OrderStatus.EXPIRED}
+    assert sum(each.filled_quantity or 0 for each in ended) == size
+
+
+@pytest.mark.parametrize("exchange", WITH_SHRINKING, ids=str, indirect=True)
+def test_order_is_edited_in_place_and_by_another_one(client: ExchangeClient) -> None:
+    first = resting(client)
+    assert first.price is not None
+    client.place_order(first, deadline=deadline())
+    name = OrderRef(symbol=SYMBOL, client_order_id=first.client_order_id)
+
+    def changed(**changes: Decimal) -> OrderRequest:
+        sizes = {"quantity": Decimal("0.01"), "price": first.price or Decimal(0)}
+        return order(OrderSide.BUY, OrderType.LIMIT, **sizes | changes)
+
+    smaller = client.edit_order(
+        client.fetch_order(name), changed(quantity=Decimal("0.005")), deadline=deadline()
+    )
+    dearer = client.edit_order(
+        client.fetch_order(name),
+        changed(quantity=Decimal("0.005"), price=first.price + 1),
+        deadline=deadline(),
+    )
+
+    assert (smaller.method, smaller.order.quantity) == (EditMethod.AMENDED, Decimal("0.005"))
+    assert dearer.method is EditMethod.REPLACED
+    (left,) = client.fetch_open_orders(SYMBOL)
+    assert (left.price, left.quantity) == (first.price + 1, Decimal("0.005"))
+
+
+def test_feed_tells_what_was_missed_and_what_happens(exchange: Exchange, served: Process) -> None:
+    account = credentials()
+    client = create_client(exchange, account, base_url=served.url, limits=MemoryLimitStore())
+    stream = create_order_stream(exchange, account, base_url=served.url, limits=MemoryLimitStore())
+    missed, bought = (
+        resting(client),
+        order(OrderSide.BUY, OrderType.MARKET, quote_amount=Decimal(100)),
+    )
+    client.place_order(missed, deadline=deadline())
+    feed = OrderFeed(client, stream)
+    told: list[OrderReport] = []
+    reports = feed.reports()
+
+    def hear_of(client_order_id: str, status: OrderStatus) -> OrderReport:
+        while True:
+            report = next(reports)
+            if report is not None:
+                told.append(report)
+                if (report.client_order_id, report.status) == (client_order_id, status):
+                    return report
+
+    try:
+        hear_of(missed.client_order_id, OrderStatus.OPEN)
+        client.place_order(bought, deadline=deadline())
+        filled = hear_of(bought.client_order_id, OrderStatus.FILLED)
+        client.cancel_all_orders(SYMBOL)
+        hear_of(missed.client_order_id, OrderStatus.CANCELLED)
+    finally:
+        feed.close()
+
+    assert feed.last_error == ""
+    assert filled.symbol == SYMBOL
+    heard = sum(
+        (
+            f.quantity
+            for each in told
+            for f in each.fills
+            if f.exchange_order_id == filled.exchange_order_id
+        ),
+        Decimal(0),
+    )
+    assert heard == client.fetch_order(filled.ref).filled_quantity

@@ -150,3 +150,26 @@ def test_a_damaged_state_file_stops_the_start(tmp_path: Path) -> None:
     assert f"{state}:2: can't be read" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert state.read_text() == '{"clock_ms":1}\nnonsense\n'
+
+
+def test_a_fault_file_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "faults.toml"
+    file.write_text('seed = 1\n\n[[rules]]\nfault = "weather"\n')
+
+    done = run_to_its_end(
+        *("--port", "0", "--faults", str(file), "--state", str(tmp_path / "state.jsonl"))
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"paper exchange: {file}:3: rule 1: Invalid value 'weather'")
+
+
+def test_a_fault_file_is_at_work_from_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "faults.json"
+    file.write_text('{"rules": [{"fault": "maintenance"}]}')
+
+    process = Process("--faults", str(file), "--state", str(tmp_path / "state.jsonl"))
+    status, _answer = Client(process.url).get("/api/v3/time")
+    process.stop()
+
+    assert status == 503

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -160,3 +161,112 @@ def test_the_probe_hears_of_each_closed_candle(
         move(url, wall, 60)
 
     assert told == [("kline_closed", {"symbol": "BTC/USDT", "open_time": START_MS})]
+
+
+@pytest.mark.parametrize(
+    ("name", "fixture"),
+    [
+        ("miniTicker", "Individual_Symbol_Mini_Ticker_Stream"),
+        ("ticker", "Individual_Symbol_Ticker_Streams"),
+        ("bookTicker", "Individual_Symbol_Book_Ticker_Streams"),
+        ("aggTrade", "Aggregate_Trade_Streams"),
+        ("kline_1m", "Kline_Candlestick_Streams_for_UTC"),
+    ],
+)
+def test_frames_have_the_documented_fields(
+    url: str, wall: Wall, shared: Path, name: str, fixture: str
+) -> None:
+    path = shared / f"exchanges/fixtures/binance/ws_market/docs_stream_{fixture}_1.json"
+    documented = json.loads(path.read_text())["payload"]
+    with connect(url, f"/ws/btcusdt@{name}") as socket:
+        ask(socket, "LIST_SUBSCRIPTIONS")
+        move(url, wall, 1)
+
+        frame = json.loads(socket.recv())
+
+    assert frame.keys() == documented.keys()
+    assert frame.get("e") == documented.get("e")
+
+
+def test_every_price_is_a_trade(url: str, wall: Wall) -> None:
+    with connect(url, "/ws/btcusdt@trade") as socket:
+        ask(socket, "LIST_SUBSCRIPTIONS")
+        move(url, wall, 59)
+
+        trades = [json.loads(socket.recv()) for _ in range(12)]
+
+    assert {trade["e"] for trade in trades} == {"trade"}
+    assert sum(float(trade["q"]) for trade in trades) == pytest.approx(12, rel=0.1)
+    assert [trade["t"] for trade in trades] == sorted(trade["t"] for trade in trades)
+
+
+def test_the_average_is_told_once_a_second(url: str, wall: Wall) -> None:
+    with connect(url, "/ws/btcusdt@avgPrice") as socket:
+        ask(socket, "LIST_SUBSCRIPTIONS")
+        move(url, wall, 1)
+
+        frame = json.loads(socket.recv())
+
+    assert (frame["e"], frame["i"], float(frame["w"])) == ("avgPrice", "5m", 100)
+
+
+def test_all_markets_are_told_at_once(url: str, wall: Wall) -> None:
+    with connect(url, "/ws/!miniTicker@arr") as socket:
+        ask(socket, "LIST_SUBSCRIPTIONS")
+        move(url, wall, 1)
+
+        [row] = json.loads(socket.recv())
+
+    assert (row["e"], row["s"]) == ("24hrMiniTicker", "BTCUSDT")
+
+
+@pytest.mark.parametrize("suffix", ["", "@100ms"])
+def test_a_book_is_told_whole(url: str, wall: Wall, suffix: str) -> None:
+    with connect(url, f"/ws/btcusdt@depth5{suffix}") as socket:
+        ask(socket, "LIST_SUBSCRIPTIONS")
+        for _ in range(26):
+            move(url, wall, 5)
+            frame = json.loads(socket.recv())
+        _, book = Client(url).get("/api/v3/depth", symbol="BTCUSDT", limit=5)
+
+    assert frame.keys() == {"lastUpdateId", "bids", "asks"}
+    assert (frame["bids"], frame["asks"]) == (book["bids"], book["asks"])
+    assert float(frame["bids"][0][0]) < float(frame["asks"][0][0])
+
+
+def test_changes_of_a_book_lead_from_one_to_the_next(url: str, wall: Wall) -> None:
+    with connect(url, "/ws/btcusdt@depth@100ms") as socket:
+        ask(socket, "LIST_SUBSCRIPTIONS")
+        move(url, wall, 1)
+        first = json.loads(socket.recv())
+        move(url, wall, 5)
+        second = json.loads(socket.recv())
+
+    assert second["U"] == first["u"] + 1
+    sides: dict[str, dict[str, str]] = {"b": {}, "a": {}}
+    for frame in (first, second):
+        for side, levels in sides.items():
+            levels.update(frame[side])
+    _, book = Client(url).get("/api/v3/depth", symbol="BTCUSDT")
+    left = {price: quantity for price, quantity in sides["a"].items() if float(quantity)}
+    assert left == dict(book["asks"])
+
+
+@pytest.mark.parametrize(
+    "name", ["depth7", "depth@250ms", "kline_7m", "ticker_1m", "trade5", "avgPrice@100ms"]
+)
+def test_a_stream_that_does_not_exist_stays_silent(url: str, wall: Wall, name: str) -> None:
+    with connect(url, f"/ws/btcusdt@{name}") as socket:
+        ask(socket, "LIST_SUBSCRIPTIONS")
+        move(url, wall, 60)
+
+        assert ask(socket, "LIST_SUBSCRIPTIONS")["id"] == 1
+
+
+def test_the_form_of_frames_is_changed_by_request(url: str, wall: Wall) -> None:
+    with connect(url, f"/ws/{M1}") as socket:
+        socket.send('{"method":"SET_PROPERTY","params":["combined",true],"id":2}')
+        assert json.loads(socket.recv()) == {"result": None, "id": 2}
+        move(url, wall, 1)
+
+        assert json.loads(socket.recv())["stream"] == M1

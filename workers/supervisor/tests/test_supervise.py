@@ -33,7 +33,7 @@ def test_every_line_carries_the_name_of_its_process(scene: Scene) -> None:
     scene.supervisor.start([program("orders", "print('hello'); " + WAIT)])
     scene.run_until(lambda: "hello" in scene.said)
 
-    assert "orders     | hello\n" in scene.said
+    assert "orders        | hello\n" in scene.said
 
 
 def test_a_killed_process_starts_again_after_a_pause_and_says_so(scene: Scene) -> None:
@@ -43,7 +43,7 @@ def test_a_killed_process_starts_again_after_a_pause_and_says_so(scene: Scene) -
     os.kill(pids_said(scene.said)[0], signal.SIGKILL)
     scene.run_until(lambda: len(pids_said(scene.said)) == 2)
 
-    assert "orders     | exited with -9; restarting in 1 s" in scene.said
+    assert "orders        | exited with -9; restarting in 1 s" in scene.said
 
 
 def test_pauses_double_up_to_half_a_minute_and_end_with_the_tenth_failure() -> None:
@@ -100,7 +100,7 @@ def test_stop_goes_from_the_last_stage_to_the_first(scene: Scene) -> None:
 
     scene.supervisor.stop()
 
-    assert scene.said.index("doors      | goodbye") < scene.said.index("servers    | goodbye")
+    assert scene.said.index("doors         | goodbye") < scene.said.index("servers       | goodbye")
 
 
 def test_who_does_not_stop_in_time_is_killed_with_its_children(
@@ -118,7 +118,7 @@ def test_who_does_not_stop_in_time_is_killed_with_its_children(
 
     scene.supervisor.stop()
 
-    assert "orders     | did not stop in time; killed" in scene.said
+    assert "orders        | did not stop in time; killed" in scene.said
     assert all(ends(pid) for pid in pids_said(scene.said))
 
 
