@@ -206,6 +206,7 @@ def test_code_for_too_many_requests_limits_only_its_kind() -> None:
         ("40808", "size checkBDScale error value=2293.577 checkScale=2", "LOT_SIZE"),
         ("40808", "price checkBDScale error value=1.23 checkScale=1", "PRICE_FILTER"),
         ("40815", "too far from the market", "PERCENT_PRICE"),
+        ("41117", "too far from the market", "PERCENT_PRICE"),
         ("45112", "too large", "LOT_SIZE"),
         ("43005", "too many", "MAX_NUM_ORDERS"),
         ("40017", "parameter", None),
