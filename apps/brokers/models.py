@@ -7,6 +7,7 @@ from django.db import models
 from apps.core.fields import EncryptedTextField, QuantityField
 from apps.core.models import OwnedModel
 from apps.domain.environments import Environment, Exchange
+from apps.domain.positions import CostMethod
 from apps.exchanges.ports import ConnectionReport
 
 
@@ -54,6 +55,13 @@ class Broker(Account):
         validators=[MinValueValidator(0)],
         help_text="In USDT; performance is counted from it. Left empty, it becomes what the account is"
         " worth when its balances are first read.",
+    )
+    cost_method = models.CharField(
+        "P&L method",
+        max_length=10,
+        choices=[(method.value, method.words) for method in CostMethod],
+        default=CostMethod.AVERAGE.value,
+        help_text="Which coins a sale sells. Changing it computes all profits again from the fills.",
     )
     connection_ok = models.BooleanField(null=True, editable=False)
     connection_message = models.TextField(default="", blank=True, editable=False)

@@ -73,10 +73,23 @@ class OrderSource(StrEnum):
 
 
 class OrderPurpose(StrEnum):
-    """What the order does to its position."""
+    """What the order does to its position: opens or adds to it, ends it, or protects it by waiting for a
+    price at the exchange."""
 
     ENTRY = "entry"
     EXIT = "exit"
+    STOP_LOSS = "stop_loss"
+    TAKE_PROFIT = "take_profit"
+
+    @property
+    def is_protection(self) -> bool:
+        """A leg that waits for a price; replaced when what it protects changes."""
+        return self in {self.STOP_LOSS, self.TAKE_PROFIT}
+
+    @property
+    def reduces(self) -> bool:
+        """It only ever makes the position smaller, so no switch and no age may stop it."""
+        return self is not self.ENTRY
 
 
 class OrderStatus(StrEnum):

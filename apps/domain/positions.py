@@ -2,10 +2,28 @@
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from enum import StrEnum
 
 from apps.domain.orders import OrderSide
 
 ZERO = Decimal(0)
+
+
+class CostMethod(StrEnum):
+    """Which coins a sale sells: a share of all, the oldest, the newest. Once flat the total is the same."""
+
+    AVERAGE = "average"
+    FIFO = "fifo"
+    LIFO = "lifo"
+
+    @property
+    def words(self) -> str:
+        """For a form."""
+        return {
+            CostMethod.AVERAGE: "Average cost",
+            CostMethod.FIFO: "First in, first out",
+            CostMethod.LIFO: "Last in, first out",
+        }[self]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,20 @@
 from enum import StrEnum
 
 
+class RiskState(StrEnum):
+    """What may still be done. Exits and protection pass every state; only a person goes back to active."""
+
+    ACTIVE = "active"
+    REDUCE_ONLY = "reduce_only"
+    HALTED = "halted"
+    FLATTEN = "flatten"
+
+    @property
+    def allows_entries(self) -> bool:
+        """New risk may be taken."""
+        return self is RiskState.ACTIVE
+
+
 class DenialCode(StrEnum):
     """One rule of the order gate each."""
 

@@ -4,6 +4,7 @@ import uuid
 from decimal import Decimal
 from enum import StrEnum
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
@@ -17,9 +18,10 @@ from apps.domain.orders import (
     OrderSource,
     OrderStatus,
     OrderType,
+    TimeInForce,
 )
 from apps.domain.positions import Holding
-from apps.domain.risk import DenialCode
+from apps.domain.risk import DenialCode, RiskState
 from apps.markets.models import Symbol
 
 
@@ -43,10 +45,29 @@ class Book(OwnedModel):
     class Kind(models.TextChoices):
         ACTIVATION = "activation", "Strategy"
         MANUAL = "manual", "Manual"
+        UNASSIGNED = "unassigned", "Unassigned"
 
     broker = models.ForeignKey(Broker, on_delete=models.PROTECT, related_name="books")
     kind = models.CharField(max_length=20, choices=Kind.choices)
     label = models.CharField(max_length=120)
+    capital = QuantityField(
+        null=True,
+        blank=True,
+        help_text="Quote currency this book may use, its profits and losses included; empty: whatever"
+        " the broker has free.",
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["broker", "kind"],
+                condition=Q(kind__in=["manual", "unassigned"]),
+                name="book_one_manual_and_one_unassigned",
+            ),
+            models.CheckConstraint(
+                condition=Q(capital__isnull=True) | Q(capital__gt=0), name="book_has_capital"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.label
@@ -63,6 +84,10 @@ class Position(OwnedModel):
     realized_pnl = QuantityField(default=Decimal(0))
     stop_loss_price = QuantityField(null=True)
     take_profit_price = QuantityField(null=True)
+    version = models.PositiveIntegerField(
+        default=0,
+        help_text="Counts its changes, so that a decision made on an older one is refused",
+    )
     opened_at = models.DateTimeField("opened (market time)")
     closed_at = models.DateTimeField("closed (market time)", null=True)
 
@@ -111,6 +136,10 @@ class Order(OwnedModel):
     quantity = QuantityField(null=True, help_text="Of the base asset")
     quote_amount = QuantityField(null=True, help_text="Of the quote asset, for a market buy")
     price = QuantityField(null=True, help_text="Of a limit order")
+    trigger_price = QuantityField(null=True, help_text="What a conditional order waits for")
+    time_in_force = models.CharField(
+        max_length=10, choices=_choices(TimeInForce), default=TimeInForce.GTC.value
+    )
     reference_price = QuantityField(help_text="The last price when it was decided")
     stop_loss = QuantityField(null=True, help_text="Fraction below the entry price")
     take_profit = QuantityField(null=True, help_text="Fraction above the entry price")
@@ -123,6 +152,17 @@ class Order(OwnedModel):
     filled_quantity = QuantityField(default=Decimal(0))
     filled_quote = QuantityField(default=Decimal(0))
     valid_until = models.DateTimeField(help_text="Not sent after this moment")
+    cancel_requested_at = models.DateTimeField(
+        null=True, help_text="Since when it is to be cancelled; a wish until the exchange confirms"
+    )
+    cancel_sent_at = models.DateTimeField(null=True)
+    replaces = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="replacements",
+        help_text="The order this one takes the place of; it is not sent before that one is settled",
+    )
     submitted_at = models.DateTimeField(null=True)
     send_deadline = models.DateTimeField(null=True)
     terminal_at = models.DateTimeField(null=True)
@@ -138,18 +178,45 @@ class Order(OwnedModel):
         ordering = ["-created_at"]
         indexes = [
             models.Index(fields=["broker"], condition=Q(is_settled=False), name="order_unsettled"),
+            models.Index(
+                fields=["broker", "symbol"], condition=Q(status__in=_LIVE), name="order_live"
+            ),
+            models.Index(fields=["broker", "exchange_order_id"], name="order_exchange_id"),
             models.Index(fields=["owner", "-created_at"], name="order_newest_of_owner"),
         ]
         constraints = [
             models.UniqueConstraint(
                 fields=["book", "symbol"],
-                condition=Q(purpose=OrderPurpose.ENTRY.value, status__in=_LIVE),
+                condition=Q(purpose=OrderPurpose.ENTRY.value, status__in=_LIVE)
+                & Q(replaces__isnull=True)
+                & ~Q(source=OrderSource.EXTERNAL.value),
                 name="order_one_entry_in_flight",
             ),
             models.UniqueConstraint(
                 fields=["position"],
-                condition=Q(purpose=OrderPurpose.EXIT.value, status__in=_LIVE),
+                condition=Q(purpose=OrderPurpose.EXIT.value, status__in=_LIVE)
+                & Q(replaces__isnull=True)
+                & ~Q(source=OrderSource.EXTERNAL.value),
                 name="order_one_exit_in_flight",
+            ),
+            models.UniqueConstraint(
+                fields=["position", "purpose"],
+                condition=Q(
+                    purpose__in=[OrderPurpose.STOP_LOSS.value, OrderPurpose.TAKE_PROFIT.value],
+                    status__in=_LIVE,
+                )
+                & Q(replaces__isnull=True),
+                name="order_one_leg_of_a_kind",
+            ),
+            models.UniqueConstraint(
+                fields=["replaces"],
+                condition=Q(replaces__isnull=False, status__in=_LIVE),
+                name="order_one_replacement_in_flight",
+            ),
+            models.UniqueConstraint(
+                fields=["broker", "symbol", "exchange_order_id"],
+                condition=~Q(exchange_order_id=""),
+                name="order_once_per_exchange_id",
             ),
             models.CheckConstraint(
                 condition=Q(quantity__isnull=True) | Q(filled_quantity__lte=F("quantity")),
@@ -222,3 +289,157 @@ class Fill(OwnedModel):
     def liquidity(self) -> str:
         """Whether it added liquidity or took it; the two pay different fees."""
         return "maker" if self.is_maker else "taker"
+
+
+class Lot(OwnedModel):
+    """Coins of one purchase that a book still holds some of; what sales take from lots, and in which
+    sequence, is the broker's P&L method. Derived: recomputing from fills gives the same rows."""
+
+    class Origin(models.TextChoices):
+        BOUGHT = "bought", "Bought here"
+        ADOPTED = "adopted", "Came from outside"
+        DUST = "dust", "Left of a closed position"
+
+    book = models.ForeignKey(Book, on_delete=models.PROTECT, related_name="lots")
+    asset = models.CharField(max_length=20)
+    origin = models.CharField(max_length=10, choices=Origin.choices)
+    fill = models.ForeignKey(Fill, on_delete=models.CASCADE, null=True, related_name="lots")
+    acquired_at = models.DateTimeField("acquired (market time)")
+    quantity = QuantityField()
+    remaining = QuantityField()
+    unit_cost = QuantityField(null=True, help_text="None where no price was known")
+    cost_asset = models.CharField(max_length=20)
+
+    class Meta:
+        ordering = ["acquired_at", "pk"]
+        indexes = [
+            models.Index(fields=["book", "asset"], condition=Q(remaining__gt=0), name="lot_open")
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(remaining__gte=0) & Q(remaining__lte=F("quantity")),
+                name="lot_remaining_within",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.remaining} {self.asset} of {self.book}"
+
+
+class Transfer(OwnedModel):
+    """Money that came to a broker or left it without a trade; no part of its performance."""
+
+    broker = models.ForeignKey(Broker, on_delete=models.CASCADE, related_name="transfers")
+    asset = models.CharField(max_length=20)
+    quantity = QuantityField(help_text="Positive came in, negative went out")
+    price = QuantityField(null=True, help_text="In USDT, when it was first seen")
+    at = models.DateTimeField()
+    note = models.TextField(default="", blank=True)
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        constraints = [
+            models.CheckConstraint(condition=~Q(quantity=0), name="transfer_moves_something")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} {self.asset} at {self.broker}"
+
+
+class EquitySnapshot(OwnedModel):
+    """What a broker was worth in USDT at a moment, open positions at their market price."""
+
+    broker = models.ForeignKey(Broker, on_delete=models.CASCADE, related_name="equity")
+    at = models.DateTimeField()
+    equity = QuantityField()
+    transferred = QuantityField(default=Decimal(0), help_text="Sum of all transfers up to then")
+    unpriced = models.JSONField(default=list, help_text="Assets without a price, left out")
+
+    class Meta:
+        ordering = ["-at"]
+        constraints = [
+            models.UniqueConstraint(fields=["broker", "at"], name="equity_once_per_moment")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.broker} at {self.at:%Y-%m-%d %H:%M}"
+
+
+class RiskScope(models.Model):
+    """What may be done with whose money: a state and limits for everybody (no owner), one user, one
+    broker or one book. The strictest of the scopes an order falls into counts; an empty limit is none."""
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="risk_scopes"
+    )
+    broker = models.ForeignKey(
+        Broker, on_delete=models.CASCADE, null=True, blank=True, related_name="risk_scopes"
+    )
+    book = models.ForeignKey(
+        Book, on_delete=models.CASCADE, null=True, blank=True, related_name="risk_scopes"
+    )
+    state = models.CharField(
+        max_length=20, choices=_choices(RiskState), default=RiskState.ACTIVE.value
+    )
+    reason = models.TextField(default="", blank=True, help_text="Why it is not active")
+    changed_at = models.DateTimeField(null=True)
+    max_order_value = QuantityField(null=True, blank=True, help_text="In quote currency")
+    max_position_value = QuantityField(null=True, blank=True, help_text="In quote currency")
+    max_open_positions = models.PositiveIntegerField(null=True, blank=True)
+    max_orders_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    max_daily_loss = QuantityField(
+        null=True, blank=True, help_text="In USDT of marked equity since 00:00 UTC"
+    )
+    max_drawdown = QuantityField(
+        null=True, blank=True, help_text="Fraction of the highest marked equity (0.2 is 20 %)"
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner", "broker", "book"],
+                nulls_distinct=False,
+                name="risk_scope_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(owner__isnull=False) | Q(broker__isnull=True, book__isnull=True),
+                name="risk_scope_of_everybody_is_whole",
+            ),
+            models.CheckConstraint(
+                condition=Q(broker__isnull=True) | Q(book__isnull=True),
+                name="risk_scope_of_broker_or_book",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.book or self.broker or self.owner or "Everybody")
+
+
+class BrokerWatch(models.Model):
+    """How far the monitor has come with a broker: what it has asked, up to where it knows the fills, and
+    what the last full reconciliation found."""
+
+    broker = models.OneToOneField(
+        Broker, on_delete=models.CASCADE, primary_key=True, related_name="watch"
+    )
+    polled_at = models.DateTimeField(null=True, help_text="Last complete look at the open orders")
+    next_poll_at = models.DateTimeField(null=True)
+    interval_seconds = models.FloatField(default=10, help_text="How often it is polled now")
+    swept_at = models.DateTimeField(
+        null=True, help_text="Last full sweep: fills, history, balances"
+    )
+    reconciled_at = models.DateTimeField(
+        null=True, help_text="First full sweep since the monitor started; entries wait for it"
+    )
+    fills_until = models.DateTimeField(
+        null=True, help_text="Every fill up to here is booked; the cursor of the sweep"
+    )
+    stream_alive_at = models.DateTimeField(
+        null=True, help_text="Private stream, gapless until then"
+    )
+    failing_since = models.DateTimeField(null=True)
+    error = models.TextField(default="", blank=True)
+    report = models.JSONField(null=True, help_text="What the last full sweep found")
+
+    def __str__(self) -> str:
+        return f"Watch over {self.broker}"

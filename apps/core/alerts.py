@@ -1,0 +1,38 @@
+"""What a person should know and do, as rows; raising and ending are harmless to repeat."""
+
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from apps.core.models import Alert
+
+
+def raise_alert(
+    *,
+    owner_id: int,
+    key: str,
+    level: Alert.Level,
+    message: str,
+    advice: str,
+    now: datetime,
+    link: str = "",
+) -> None:
+    """Tell the owner; an open alert with the same key is counted up and takes the new words."""
+    values = {"level": level, "message": message, "advice": advice, "link": link, "last_at": now}
+    still_open = Alert.objects.filter(owner_id=owner_id, key=key, resolved_at=None)
+    if still_open.update(count=F("count") + 1, **values):
+        return
+    try:
+        with transaction.atomic():
+            Alert.objects.create(owner_id=owner_id, key=key, **values)
+    except IntegrityError:
+        # Another process told it in this very moment.
+        still_open.update(count=F("count") + 1, **values)
+
+
+def resolve_alert(*, owner_id: int, key: str, now: datetime) -> bool:
+    """The cause is gone; whether there was an open alert of it."""
+    return bool(
+        Alert.objects.filter(owner_id=owner_id, key=key, resolved_at=None).update(resolved_at=now)
+    )
