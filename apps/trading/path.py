@@ -46,9 +46,10 @@ _CLAIM = f"""
 WITH claimed AS (
     UPDATE trading_order
     SET status = %(submitted)s, submitted_at = now(), send_deadline = now() + %(window)s
-    WHERE id = %(order_id)s AND status = %(created)s AND valid_until > now()
-      AND (purpose = %(exit)s
-           OR EXISTS (SELECT 1 FROM brokers_broker WHERE id = broker_id AND is_active))
+    WHERE id = %(order_id)s AND status = %(created)s
+      AND (purpose <> %(entry)s
+           OR valid_until > now()
+           AND EXISTS (SELECT 1 FROM brokers_broker WHERE id = broker_id AND is_active))
     RETURNING *
 ), event AS (
     INSERT INTO trading_orderevent (order_id, at, status, message, trace_id)
@@ -90,12 +91,12 @@ def submit_order(*, order_id: int) -> None:
 
 def claim(*, order_id: int) -> Order | None:
     """Make a created order ours to send, in one UPDATE; None when another worker has it, when it is too
-    old, or when the broker has been switched off (exits pass the switch)."""
+    old, or when the broker has been switched off (what only reduces passes both)."""
     values: dict[str, Any] = {
         "order_id": order_id,
         "created": OrderStatus.CREATED.value,
         "submitted": OrderStatus.SUBMITTED.value,
-        "exit": OrderPurpose.EXIT.value,
+        "entry": OrderPurpose.ENTRY.value,
         "window": SEND_WINDOW,
         "message": "Claimed, about to be sent.",
         "trace_id": current_trace_id(),
