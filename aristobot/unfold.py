@@ -39,7 +39,7 @@ UNFOLD: dict[str, Any] = {
     "ENVIRONMENT": "apps.live.dashboard.environment_badge",
     "DASHBOARD_CALLBACK": "apps.live.dashboard.add_dashboard",
     "STYLES": [_asset("app.css")],
-    "SCRIPTS": [_asset("theme.js")],
+    "SCRIPTS": [_asset("theme.js"), _asset("live.js")],
     "COLORS": {
         "primary": {
             "50": "oklch(97% .02 220)",

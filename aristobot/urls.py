@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 
 from apps.core import health
 from apps.core.flower import FlowerProxy, TasksView
+from apps.live.events import events
 
 admin.autodiscover()
 
@@ -13,6 +14,7 @@ urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     re_path(r"^flower/(?P<path>.*)$", FlowerProxy.as_view(), name="flower"),
+    path("live/events/", events, name="events"),
     path("admin/live/", include("apps.live.urls")),
     path("admin/tasks/", TasksView.as_view(), name="tasks"),
     path("admin/", admin.site.urls),

@@ -11,6 +11,7 @@ from django.db import transaction
 from apps.accounts.models import User
 from apps.brokers.columns import split_balances, without_nul
 from apps.brokers.models import Account, Automation, Balance, Broker, ConnectionTest
+from apps.core.broadcast import Topic, broadcast_on_commit
 from apps.core.enqueue import enqueue_on_commit
 from apps.core.tasks import TaskName
 from apps.core.venues import client_options, is_reachable
@@ -114,6 +115,7 @@ def store_balances(*, broker_id: int, balances: Iterable[ports.Balance], as_of: 
     Balance.objects.filter(broker_id=broker_id).delete()
     Balance.objects.bulk_create(rows)
     Broker.objects.filter(pk=broker_id).update(balances_as_of=as_of)
+    broadcast_on_commit(broker.owner_id, Topic.BALANCES, broker=broker_id)
 
 
 def request_connection_test(*, broker: Broker) -> None:

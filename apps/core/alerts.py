@@ -5,6 +5,7 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
+from apps.core.broadcast import Topic, broadcast_on_commit
 from apps.core.models import Alert
 
 
@@ -19,6 +20,7 @@ def raise_alert(
     link: str = "",
 ) -> None:
     """Tell the owner; an open alert with the same key is counted up and takes the new words."""
+    broadcast_on_commit(owner_id, Topic.ALERTS)
     values = {"level": level, "message": message, "advice": advice, "link": link, "last_at": now}
     still_open = Alert.objects.filter(owner_id=owner_id, key=key, resolved_at=None)
     if still_open.update(count=F("count") + 1, **values):
@@ -33,6 +35,14 @@ def raise_alert(
 
 def resolve_alert(*, owner_id: int, key: str, now: datetime) -> bool:
     """The cause is gone; whether there was an open alert of it."""
-    return bool(
-        Alert.objects.filter(owner_id=owner_id, key=key, resolved_at=None).update(resolved_at=now)
+    ended = Alert.objects.filter(owner_id=owner_id, key=key, resolved_at=None).update(
+        resolved_at=now
     )
+    if ended:
+        broadcast_on_commit(owner_id, Topic.ALERTS)
+    return bool(ended)
+
+
+def put_away(alert: Alert, *, now: datetime) -> None:
+    """Its owner has read it; the same thing happening again opens a new one."""
+    resolve_alert(owner_id=alert.owner_id, key=alert.key, now=now)

@@ -140,6 +140,7 @@ NEXT_STATUSES: dict[OrderStatus, frozenset[OrderStatus]] = {
     _S.REJECTED: _TRACES,
 }
 
+
 def is_reopening(current: OrderStatus, target: OrderStatus) -> bool:
     """Whether an order that had ended lives again, or was found after it was taken for never arrived:
     a person should know. A fill that overtook a cancel is no such thing."""

@@ -25,6 +25,7 @@ class DenialCode(StrEnum):
     STALE = "stale"
     IN_FLIGHT = "in_flight"
     NO_POSITION = "no_position"
+    POSITION_CHANGED = "position_changed"
     POSITION_OPEN = "position_open"
     MARKET_CLOSED = "market_closed"
     UNKNOWN_BALANCE = "unknown_balance"
@@ -45,6 +46,7 @@ _WORDS: dict[DenialCode, str] = {
     _C.STALE: "The signal was too old when it reached the gate. Nothing to do: the next one counts.",
     _C.IN_FLIGHT: "An earlier order for this position is not settled yet. Wait for it.",
     _C.NO_POSITION: "There is no open position to close.",
+    _C.POSITION_CHANGED: "The position changed after this was decided. Look at it and decide again.",
     _C.POSITION_OPEN: "A position is open already. It has to be closed before a new entry.",
     _C.MARKET_CLOSED: "The exchange has suspended trading in this symbol. Wait until it opens.",
     _C.UNKNOWN_BALANCE: "The balance has not been read yet. Test the broker's connection.",

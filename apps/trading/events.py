@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from apps.brokers.columns import without_nul
+from apps.core.broadcast import Topic, broadcast_on_commit
 from apps.core.traces import current_trace_id
 from apps.trading.models import Order, OrderEvent
 
@@ -13,7 +14,8 @@ def record_event(
     order: Order, *, at: datetime, message: str, raw: Mapping[str, Any] | None = None
 ) -> OrderEvent:
     """Write down what just happened to `order`, with the exchange's redacted answer if there is one;
-    without NUL, which no column holds."""
+    without NUL, which no column holds. Its owner's screens are told."""
+    broadcast_on_commit(order.owner_id, Topic.ORDERS, order=order.pk)
     return OrderEvent.objects.create(
         order=order,
         at=at,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from apps.core.broadcast import Topic, broadcast_on_commit
 from apps.domain.orders import OrderSide
 from apps.domain.positions import Execution
 from apps.exchanges import ports
@@ -52,6 +53,7 @@ def _book(*, order: Order, fills: Sequence[Fill]) -> None:
     elif not order.symbol.to_market().is_sellable(position.quantity, fills[-1].price):
         position.closed_at = fills[-1].executed_at
     position.save()
+    broadcast_on_commit(position.owner_id, Topic.POSITIONS, position=position.pk)
     if order.position_id != position.pk:
         order.position = position
         order.save(update_fields=["position"])

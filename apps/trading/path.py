@@ -60,17 +60,18 @@ _CLAIM = f"""
 WITH claimed AS (
     UPDATE trading_order AS o
     SET status = %(submitted)s, submitted_at = now(), send_deadline = now() + %(window)s,
-        quantity = CASE WHEN replaced.id IS NULL THEN o.quantity
-                        ELSE greatest(o.quantity - replaced.filled_quantity, 0) END
-    FROM trading_order AS self
-    LEFT JOIN trading_order AS replaced ON replaced.id = self.replaces_id
-    WHERE o.id = %(order_id)s AND self.id = o.id AND o.status = %(created)s
-      AND (replaced.id IS NULL OR replaced.is_settled)
-      AND (o.purpose <> %(entry)s
-           OR (o.valid_until > now()
-               AND EXISTS (SELECT 1 FROM brokers_broker AS b
-                           WHERE b.id = o.broker_id AND b.is_active)))
-    RETURNING o.*
+        quantity = CASE WHEN o.replaces_id IS NULL THEN o.quantity ELSE greatest(0, least(
+            o.quantity - coalesce((SELECT sum(quantity) FROM trading_fill
+                                   WHERE order_id = o.replaces_id AND created_at > o.created_at), 0),
+            (SELECT quantity FROM trading_position
+             WHERE id = o.position_id AND o.purpose <> %(entry)s))) END
+    WHERE id = %(order_id)s AND status = %(created)s
+      AND (replaces_id IS NULL
+           OR EXISTS (SELECT 1 FROM trading_order WHERE id = o.replaces_id AND is_settled))
+      AND (purpose <> %(entry)s
+           OR valid_until > now()
+           AND EXISTS (SELECT 1 FROM brokers_broker WHERE id = o.broker_id AND is_active))
+    RETURNING *
 ), event AS (
     INSERT INTO trading_orderevent (order_id, at, status, message, trace_id)
     SELECT id, submitted_at, %(submitted)s, %(message)s, %(trace_id)s FROM claimed
@@ -114,9 +115,9 @@ def submit_order(*, order_id: int) -> None:
 
 
 def claim(*, order_id: int) -> Order | None:
-    """Make a created order ours to send, in one UPDATE; None when another worker has it, or while the
-    order it replaces is not settled. An entry must not be too old nor its broker switched off. The quantity
-    of a replacement becomes what the replaced order has left of it."""
+    """Make a created order ours to send, in one UPDATE; None when another worker has it, while the order
+    it replaces is not settled, or when an entry is too old or its broker has been switched off. What the
+    replaced order has filled meanwhile comes off the quantity."""
     values: dict[str, Any] = {
         "order_id": order_id,
         "created": OrderStatus.CREATED.value,
@@ -419,26 +420,28 @@ def request_edit(
     now: datetime,
 ) -> Order:
     """A new order, through the gate, for what is to stand instead of `order`, which gets a cancel wish;
-    None keeps what it has. It is sent when the old one has ended, for the new quantity less what that one
-    has filled. Raises NotChangeable; a denial leaves the old order as it is."""
+    None keeps what it has. It is sent when the old one has ended, for the new quantity less all that
+    one has filled. Raises NotChangeable; a denial leaves the old order as it is."""
     order = _lock(order.pk)
     if OrderStatus(order.status).is_terminal:
         raise NotChangeable(f"The order is {order.get_status_display()}: place a new one.")
     if order.order_type == OrderType.MARKET or order.source == OrderSource.EXTERNAL:
         raise NotChangeable("Only limit and conditional orders placed here can be changed.")
-    earlier = order.replacements.count()
     if order.cancel_requested_at:
         raise NotChangeable("The order is being cancelled or changed already: wait for it.")
+    target = quantity or order.quantity or Decimal(0)
+    if target <= order.filled_quantity:
+        raise NotChangeable(f"It has filled {order.filled_quantity.normalize():f} already.")
     signal = Signal(
         side=OrderSide(order.side),
         order_type=OrderType(order.order_type),
         purpose=OrderPurpose(order.purpose),
         source=OrderSource(order.source),
-        dedup_key=f"edit-{order.pk}-{earlier}",
+        dedup_key=f"edit-{order.pk}-{order.replacements.count()}",
         reason=f"Takes the place of order {order.pk} with other figures.",
         reference_price=price or trigger_price or order.reference_price,
         valid_until=now + EDIT_LIFETIME,
-        quantity=quantity or order.quantity,
+        quantity=target - order.filled_quantity,
         price=price or order.price,
         trigger_price=trigger_price or order.trigger_price,
         time_in_force=TimeInForce(order.time_in_force),
@@ -446,7 +449,8 @@ def request_edit(
         take_profit=order.take_profit,
         replaces=order,
     )
-    target = place(book=order.book, symbol=order.symbol, signal=signal, now=now)
-    if target.status != OrderStatus.DENIED:
-        request_cancel(order_id=order.pk, now=now, reason=f"Order {target.pk} takes its place.")
-    return target
+    replacement = place(book=order.book, symbol=order.symbol, signal=signal, now=now)
+    if replacement.status != OrderStatus.DENIED:
+        reason = f"Order {replacement.pk} takes its place."
+        request_cancel(order_id=order.pk, now=now, reason=reason)
+    return replacement

@@ -6,7 +6,7 @@ import pytest
 from pytest_django import DjangoAssertNumQueries
 
 from apps.brokers.models import Balance, Broker
-from apps.domain.orders import OrderSide
+from apps.domain.orders import OrderPurpose, OrderSide, OrderSource, OrderType
 from apps.domain.risk import DenialCode
 from apps.markets.models import Symbol
 from apps.trading.gate import Signal, place
@@ -216,3 +216,81 @@ def test_query_budget(
         place(book=book, symbol=symbol, signal=make_signal(), now=now)
 
     assert Order.objects.count() == 1
+
+
+def stop_loss(make_signal: MakeSignal, key: str = "leg", **values: object) -> Signal:
+    return make_signal(
+        side=OrderSide.SELL,
+        purpose=OrderPurpose.STOP_LOSS,
+        source=OrderSource.PROTECTION,
+        order_type=OrderType.STOP_LOSS,
+        trigger_price=Decimal(95),
+        key=key,
+        **values,
+    )
+
+
+def test_a_leg_belongs_to_its_position_and_has_no_age(
+    book: Book, symbol: Symbol, position: Position, make_signal: MakeSignal, now: datetime
+) -> None:
+    leg = place(book=book, symbol=symbol, signal=stop_loss(make_signal, valid_until=now), now=now)
+
+    assert (leg.status, leg.position, leg.trigger_price) == ("created", position, 95)
+
+
+def test_one_leg_of_a_kind(
+    book: Book, symbol: Symbol, position: Position, make_signal: MakeSignal, now: datetime
+) -> None:
+    place(book=book, symbol=symbol, signal=stop_loss(make_signal), now=now)
+
+    assert deny(book, stop_loss(make_signal, "again"), now) == "in_flight"
+
+
+def test_an_exit_waits_for_the_leg_that_locks_the_coins(
+    book: Book, symbol: Symbol, position: Position, make_signal: MakeSignal, now: datetime
+) -> None:
+    leg = place(book=book, symbol=symbol, signal=stop_loss(make_signal), now=now)
+
+    order = place(book=book, symbol=symbol, signal=make_signal(side=OrderSide.SELL), now=now)
+
+    assert (order.status, order.replaces) == ("created", leg)
+
+
+def test_one_exit_at_a_time(
+    book: Book, symbol: Symbol, position: Position, make_signal: MakeSignal, now: datetime
+) -> None:
+    place(book=book, symbol=symbol, signal=make_signal(side=OrderSide.SELL), now=now)
+
+    assert deny(book, make_signal(side=OrderSide.SELL, key="again"), now) == "in_flight"
+    assert deny(book, stop_loss(make_signal), now) == "in_flight"
+
+
+def test_a_replacement_is_not_held_up_by_what_it_replaces(
+    book: Book, symbol: Symbol, position: Position, make_signal: MakeSignal, now: datetime
+) -> None:
+    leg = place(book=book, symbol=symbol, signal=stop_loss(make_signal), now=now)
+
+    new = place(
+        book=book, symbol=symbol, signal=stop_loss(make_signal, "new", replaces=leg), now=now
+    )
+
+    assert (new.status, new.replaces) == ("created", leg)
+    assert deny(book, stop_loss(make_signal, "newer", replaces=leg), now) == "in_flight"
+
+
+def test_a_decision_about_another_state_of_the_position(
+    book: Book, position: Position, make_signal: MakeSignal, now: datetime
+) -> None:
+    signal = make_signal(side=OrderSide.SELL, position_version=position.version + 1)
+
+    assert deny(book, signal, now) == "position_changed"
+
+
+def test_a_person_may_add_to_a_position(
+    book: Book, symbol: Symbol, position: Position, make_signal: MakeSignal, now: datetime
+) -> None:
+    place(book=book, symbol=symbol, signal=stop_loss(make_signal), now=now)
+
+    order = place(book=book, symbol=symbol, signal=make_signal(source=OrderSource.MANUAL), now=now)
+
+    assert order.status == "created"
