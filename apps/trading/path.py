@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from apps.brokers.models import Broker
+from apps.brokers.models import Automation, Broker
 from apps.brokers.services import connect
 from apps.core.enqueue import enqueue_on_commit
 from apps.core.rows import Rows
@@ -23,6 +23,7 @@ from apps.domain.orders import (
     NEXT_STATUSES,
     OrderPurpose,
     OrderSide,
+    OrderSource,
     OrderStatus,
     OrderType,
     check_transition,
@@ -33,6 +34,7 @@ from apps.markets.models import Symbol
 from apps.trading.events import record_event
 from apps.trading.ledger import record_fills
 from apps.trading.models import Order
+from apps.trading.scopes import ENTRY_IS_STOPPED
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +51,11 @@ WITH claimed AS (
     WHERE id = %(order_id)s AND status = %(created)s
       AND (purpose <> %(entry)s
            OR valid_until > now()
-           AND EXISTS (SELECT 1 FROM brokers_broker WHERE id = broker_id AND is_active))
+           AND EXISTS (SELECT 1 FROM brokers_broker AS b
+                       WHERE b.id = broker_id AND b.is_active AND b.automation = CASE source
+                           WHEN %(strategy)s THEN %(strategies)s
+                           WHEN %(webhook)s THEN %(webhooks)s ELSE b.automation END)
+           AND NOT {ENTRY_IS_STOPPED})
     RETURNING *
 ), event AS (
     INSERT INTO trading_orderevent (order_id, at, status, message, trace_id)
@@ -91,12 +97,17 @@ def submit_order(*, order_id: int) -> None:
 
 def claim(*, order_id: int) -> Order | None:
     """Make a created order ours to send, in one UPDATE; None when another worker has it, when it is too
-    old, or when the broker has been switched off (what only reduces passes both)."""
+    old, or when a switch or a
+    risk state stands against it by now (what only reduces passes all of that)."""
     values: dict[str, Any] = {
         "order_id": order_id,
         "created": OrderStatus.CREATED.value,
         "submitted": OrderStatus.SUBMITTED.value,
         "entry": OrderPurpose.ENTRY.value,
+        "strategy": OrderSource.STRATEGY.value,
+        "strategies": Automation.STRATEGIES.value,
+        "webhook": OrderSource.WEBHOOK.value,
+        "webhooks": Automation.WEBHOOKS.value,
         "window": SEND_WINDOW,
         "message": "Claimed, about to be sent.",
         "trace_id": current_trace_id(),
