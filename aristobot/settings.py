@@ -112,6 +112,10 @@ PAPER_EXCHANGE_URLS = {
 PAPER_MARKET = env.str("ARISTOBOT_PAPER_MARKET", default="simulated")
 PAPER_SPEED = _number("ARISTOBOT_PAPER_SPEED", 60)
 
+# --- Trading --------------------------------------------------------------------------------------
+# How long a person has to confirm an order after it was put in words.
+CONFIRMATION_SECONDS = int(_number("ARISTOBOT_CONFIRMATION_SECONDS", 15))
+
 # --- Celery ---------------------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace(
     "?db=", "?virtual_host="

@@ -72,6 +72,7 @@ UNFOLD: dict[str, Any] = {
                 "title": "Trading",
                 "separator": True,
                 "items": [
+                    _item("Manual trading", "touch_app", "live:ticket"),
                     _item("Orders", "receipt_long", "admin:trading_order_changelist"),
                     _item("Fills", "done_all", "admin:trading_fill_changelist"),
                     _item(

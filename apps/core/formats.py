@@ -20,7 +20,7 @@ def price(value: Decimal | float | None) -> str:
     """Two decimals for what costs a unit or more, else six significant digits."""
     if value is None:
         return NOTHING
-    return f"{value:,.2f}" if not -1 < value < 1 else f"{value:.6g}"
+    return f"{value:,.2f}" if not -1 < value < 1 else f"{float(value):.6g}"
 
 
 def share(value: Decimal | None) -> str:

@@ -119,20 +119,32 @@ LIVE_STATUSES = frozenset(set(OrderStatus) - TERMINAL_STATUSES)
 _ANSWERS = frozenset(
     {_S.OPEN, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELLED, _S.REJECTED, _S.EXPIRED}
 )
+#: What an exchange can show of an order that we had called ended.
+_TRACES = frozenset({_S.OPEN, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELLED, _S.EXPIRED})
 NEXT_STATUSES: dict[OrderStatus, frozenset[OrderStatus]] = {
     _S.CREATED: frozenset({_S.SUBMITTED, _S.CANCELLED, _S.EXPIRED}),
     _S.DENIED: frozenset(),
+    # What was claimed and turns out not to be worth sending is cancelled by its own sender.
     _S.SUBMITTED: _ANSWERS | {_S.UNKNOWN},
     _S.UNKNOWN: _ANSWERS,
+    # A conditional order can be refused when it fires: the money is gone by then.
     _S.OPEN: frozenset({_S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELLED, _S.EXPIRED, _S.REJECTED}),
-    _S.PARTIALLY_FILLED: frozenset({_S.FILLED, _S.CANCELLED, _S.EXPIRED}),
+    _S.PARTIALLY_FILLED: frozenset({_S.FILLED, _S.CANCELLED, _S.EXPIRED, _S.REJECTED}),
     _S.FILLED: frozenset(),
-    # A fill can overtake our cancel, and the exchange tells the cancel first.
-    _S.CANCELLED: frozenset({_S.FILLED}),
-    _S.EXPIRED: frozenset({_S.FILLED}),
+    # A fill can overtake our cancel, and the exchange tells the cancel first. An order that rests after
+    # all was called ended too early, by us or by an answer that was wrong; what the exchange shows wins.
+    _S.CANCELLED: _TRACES - {_S.CANCELLED},
+    # The same for the end of its time.
+    _S.EXPIRED: _TRACES - {_S.EXPIRED},
     # "Never arrived" was concluded from absence; a trace that shows up later wins.
-    _S.REJECTED: frozenset({_S.OPEN, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELLED, _S.EXPIRED}),
+    _S.REJECTED: _TRACES,
 }
+
+
+def is_reopening(current: OrderStatus, target: OrderStatus) -> bool:
+    """Whether an order that had ended lives again, or was found after it was taken for never arrived:
+    a person should know. A fill that overtook a cancel is no such thing."""
+    return current.is_terminal and (not target.is_terminal or current is OrderStatus.REJECTED)
 
 
 class InvalidTransition(Exception):

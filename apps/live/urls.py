@@ -2,12 +2,15 @@
 
 from django.urls import path
 
-from apps.live import views
+from apps.live import ticket, views
 from apps.live.paper import PaperExchangesView
 
 app_name = "live"
 urlpatterns = [
     path("paper-exchanges/", PaperExchangesView.as_view(), name="paper_exchanges"),
+    path("ticket/", ticket.show, name="ticket"),
+    path("ticket/execute/", ticket.execute, name="execute"),
+    path("orders/<int:order_id>/", ticket.follow, name="order"),
     path("dashboard/", views.dashboard, name="dashboard"),
     path("chart/<int:activation_id>/", views.chart, name="chart"),
 ]

@@ -4,10 +4,11 @@ import sys
 from array import array
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.db import connection
-from django.db.models import OuterRef, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from apps.domain.candles import Timeframe
 from apps.domain.environments import Environment, Exchange
@@ -66,6 +67,41 @@ def _unpack(kind: str, packed: bytes | None) -> "array[Any]":
 def find_newest_candle(series_id: int) -> Candle | None:
     """The candle that closed last."""
     return Candle.objects.filter(series_id=series_id).order_by("-opened_at").first()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastPrice:
+    """The close of a symbol's newest candle, and when we heard of it."""
+
+    price: Decimal
+    at: datetime
+
+
+def find_last_price(symbol: Symbol) -> LastPrice | None:
+    """None for a symbol that nobody follows, or that no candle has come of yet."""
+    newest = Candle.objects.filter(series=OuterRef("pk")).order_by("-opened_at").values("pk")[:1]
+    candle = (
+        Candle.objects.filter(
+            pk__in=Series.objects.filter(symbol=symbol)
+            .annotate(newest=Subquery(newest))
+            .values("newest")
+        )
+        .order_by("-received_at")
+        .first()
+    )
+    if candle is None:
+        return None
+    return LastPrice(price=Decimal(str(candle.close)), at=candle.received_at)
+
+
+def list_priced_symbols(*, exchange: str, environment: str) -> QuerySet[Symbol]:
+    """What can be traded there and has a price that is followed."""
+    return Symbol.objects.filter(
+        Exists(Series.objects.filter(symbol=OuterRef("pk"))),
+        exchange=exchange,
+        environment=environment,
+        is_trading=True,
+    )
 
 
 def list_newest_undispatched(*, stored_before: datetime) -> list[Candle]:

@@ -24,3 +24,8 @@ def record_event(
         raw=without_nul(raw),
         trace_id=current_trace_id(),
     )
+
+
+def link_to(order: Order) -> str:
+    """The order's page."""
+    return f"/admin/trading/order/{order.pk}/change/"

@@ -1,7 +1,6 @@
 """The monitor: asks the exchange what became of every order that is not settled, and settles it."""
 
 import logging
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError
@@ -14,11 +13,15 @@ from apps.core.locks import advisory_lock
 from apps.core.tasks import TaskName
 from apps.core.venues import is_reachable
 from apps.domain.environments import Environment
-from apps.domain.orders import OrderPurpose, OrderStatus, OrderType
+from apps.domain.orders import OrderPurpose, OrderStatus
 from apps.exchanges import errors, ports
 from apps.trading.models import Order
-from apps.trading.path import apply_report, move, record_absence
-from apps.trading.selectors import list_unsettled_orders, list_waiting_orders
+from apps.trading.path import CANCEL_INTERVAL, look_up, move, record_absence
+from apps.trading.selectors import (
+    list_uncancelled_orders,
+    list_unsettled_orders,
+    list_waiting_orders,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -36,11 +39,13 @@ def sweep_orders(*, now: datetime) -> None:
     """What no exchange is needed for: expire what nobody sent in time, send again the messages (never the
     orders) of what still waits, and call unknown what was claimed and never answered."""
     for order in list_waiting_orders(created_before=now - MESSAGE_GRACE):
-        if order.valid_until <= now:
+        if order.valid_until <= now and not OrderPurpose(order.purpose).reduces:
             message = "Not sent in time, so not sent at all. The next signal counts."
             move(order_id=order.pk, status=OrderStatus.EXPIRED, message=message, now=now)
-        elif order.broker.is_active or order.purpose == OrderPurpose.EXIT:
+        elif order.broker.is_active or OrderPurpose(order.purpose).reduces:
             send(TaskName.SUBMIT_ORDER, order_id=order.pk)
+    for order_id in list_uncancelled_orders(asked_before=now - CANCEL_INTERVAL):
+        send(TaskName.CANCEL_ORDER, order_id=order_id)
     unanswered = Order.objects.filter(
         status=OrderStatus.SUBMITTED, send_deadline__lt=now - ANSWER_GRACE
     )
@@ -93,23 +98,9 @@ def settle_order(*, order: Order, client: ports.ExchangeClient, now: datetime) -
     if order.looked_up_at and now - order.looked_up_at < ABSENCE_INTERVAL:
         return
     try:
-        report = client.fetch_order(_ref(order))
+        look_up(order=order, client=client, now=now)
     except errors.OrderNotFound:
         _count_absence(order, now)
-        return
-    if report.filled_quantity:
-        fills = client.fetch_fills(order.symbol.name, exchange_order_id=report.exchange_order_id)
-        report = replace(report, fills=tuple(fills))
-    apply_report(order_id=order.pk, report=report, now=now)
-
-
-def _ref(order: Order) -> ports.OrderRef:
-    return ports.OrderRef(
-        symbol=order.symbol.name,
-        client_order_id=order.client_order_id,
-        order_type=OrderType(order.order_type),
-        placed_at=order.submitted_at,
-    )
 
 
 def _count_absence(order: Order, now: datetime) -> None:

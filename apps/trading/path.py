@@ -2,19 +2,22 @@
 nothing is ever sent a second time."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from apps.brokers.models import Automation, Broker
 from apps.brokers.services import connect
+from apps.core.alerts import raise_alert
 from apps.core.enqueue import enqueue_on_commit
+from apps.core.models import Alert
 from apps.core.rows import Rows
 from apps.core.tasks import TaskName
 from apps.core.traces import current_trace_id
@@ -26,14 +29,18 @@ from apps.domain.orders import (
     OrderSource,
     OrderStatus,
     OrderType,
+    TimeInForce,
     check_transition,
+    is_reopening,
 )
 from apps.exchanges import errors, ports
 from apps.exchanges.rounding import fit_to_market
 from apps.markets.models import Symbol
-from apps.trading.events import record_event
+from apps.trading.events import link_to, record_event
+from apps.trading.gate import Signal, place
 from apps.trading.ledger import record_fills
 from apps.trading.models import Order
+from apps.trading.plausibility import find_contradiction
 from apps.trading.scopes import ENTRY_IS_STOPPED
 
 logger = logging.getLogger(__name__)
@@ -42,17 +49,30 @@ logger = logging.getLogger(__name__)
 SEND_WINDOW = timedelta(seconds=5)
 
 
+#: A cancel does no harm twice, so one that the exchange may not have heard is asked for again.
+CANCEL_INTERVAL = timedelta(seconds=10)
+#: How long a change may wait for the order it replaces to end.
+EDIT_LIFETIME = timedelta(seconds=30)
+_RESTING = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
+
 _ROWS = Rows(claimed=Order, broker=Broker, symbol=Symbol)
 # Claim, event and what is needed to send are one statement: all or nothing, in a single round trip.
 _CLAIM = f"""
 WITH claimed AS (
-    UPDATE trading_order
-    SET status = %(submitted)s, submitted_at = now(), send_deadline = now() + %(window)s
+    UPDATE trading_order AS o
+    SET status = %(submitted)s, submitted_at = now(), send_deadline = now() + %(window)s,
+        quantity = CASE WHEN o.replaces_id IS NULL THEN o.quantity ELSE greatest(0, least(
+            o.quantity - coalesce((SELECT sum(quantity) FROM trading_fill
+                                   WHERE order_id = o.replaces_id AND created_at > o.created_at), 0),
+            (SELECT quantity FROM trading_position
+             WHERE id = o.position_id AND o.purpose <> %(entry)s))) END
     WHERE id = %(order_id)s AND status = %(created)s
+      AND (replaces_id IS NULL
+           OR EXISTS (SELECT 1 FROM trading_order WHERE id = o.replaces_id AND is_settled))
       AND (purpose <> %(entry)s
            OR valid_until > now()
            AND EXISTS (SELECT 1 FROM brokers_broker AS b
-                       WHERE b.id = broker_id AND b.is_active AND b.automation = CASE source
+                       WHERE b.id = o.broker_id AND b.is_active AND b.automation = CASE o.source
                            WHEN %(strategy)s THEN %(strategies)s
                            WHEN %(webhook)s THEN %(webhooks)s ELSE b.automation END)
            AND NOT {ENTRY_IS_STOPPED})
@@ -81,11 +101,15 @@ def submit_order(*, order_id: int) -> None:
     order = claim(order_id=order_id)
     if order is None:
         return
+    if order.replaces_id and not _is_worth_sending(order):
+        message = "Nothing was left for it that the exchange would take: the order it replaces has filled."
+        move(order_id=order_id, status=OrderStatus.CANCELLED, message=message, now=timezone.now())
+        return
     outcome = _send(order)
     now = timezone.now()
     match outcome:
         case ports.OrderReport():
-            apply_report(order_id=order_id, report=outcome, now=now)
+            apply_report(order_id=order_id, report=outcome, now=now, asked_at=order.submitted_at)
             if outcome.filled_quantity is None:
                 # The exchange only took note: what became of it has to be asked.
                 enqueue_on_commit(TaskName.POLL_BROKER, broker_id=order.broker_id)
@@ -96,9 +120,9 @@ def submit_order(*, order_id: int) -> None:
 
 
 def claim(*, order_id: int) -> Order | None:
-    """Make a created order ours to send, in one UPDATE; None when another worker has it, when it is too
-    old, or when a switch or a
-    risk state stands against it by now (what only reduces passes all of that)."""
+    """Make a created order ours to send, in one UPDATE; None when another worker has it, while the order
+    it replaces is not settled, or when an entry is too old or a switch or risk state
+    stands against it by now. What the replaced order has filled meanwhile comes off the quantity."""
     values: dict[str, Any] = {
         "order_id": order_id,
         "created": OrderStatus.CREATED.value,
@@ -122,6 +146,11 @@ def claim(*, order_id: int) -> Order | None:
     return cast(Order, order)
 
 
+def _is_worth_sending(order: Order) -> bool:
+    price = order.price or order.trigger_price or order.reference_price
+    return order.symbol.to_market().is_sellable(order.quantity or Decimal(0), price)
+
+
 def _send(order: Order) -> ports.OrderReport | errors.ExchangeError | Unclear:
     """The one call that places an order. Definite answers come back as values; anything else is unclear."""
     assert order.send_deadline is not None  # noqa: S101  only claimed orders get here
@@ -133,7 +162,9 @@ def _send(order: Order) -> ports.OrderReport | errors.ExchangeError | Unclear:
         quantity=order.quantity,
         quote_amount=order.quote_amount,
         price=order.price,
-        is_exit=order.purpose == OrderPurpose.EXIT,
+        trigger_price=order.trigger_price,
+        time_in_force=TimeInForce(order.time_in_force),
+        is_exit=OrderPurpose(order.purpose).reduces,
     )
     try:
         fitted = fit_to_market(request, order.symbol.to_market())
@@ -150,39 +181,64 @@ def _send(order: Order) -> ports.OrderReport | errors.ExchangeError | Unclear:
 
 
 @transaction.atomic
-def apply_report(*, order_id: int, report: ports.OrderReport, now: datetime) -> Order:
+def apply_report(
+    *,
+    order_id: int,
+    report: ports.OrderReport,
+    now: datetime,
+    asked_at: datetime | None = None,
+) -> Order:
     """Move our order to what the exchange reports. Repeating a report, or getting an older one late,
-    changes nothing, nor does one about another order. Locks the order's row."""
-    order = (
-        Order.objects.select_for_update(of=("self",))
-        .select_related("symbol", "broker")
-        .get(pk=order_id)
-    )
-    if not _is_about(order, report):
-        name = report.client_order_id or report.exchange_order_id
-        logger.error(
-            "order %s: ignored a report about %s, %s", order.client_order_id, name, report.symbol
-        )
+    changes nothing; one that can't be true is kept on the order, told to its owner, and changes nothing
+    either. `asked_at` is when the question left, None for news that nobody asked for. Locks the order's
+    row."""
+    order = _lock(order_id)
+    if why := find_contradiction(order, report):
+        _flag(order, why, report, now)
         return order
-    record_fills(order=order, fills=report.fills)
+    new_fills = record_fills(order=order, fills=_each_once(report.fills))
     was_settled, before = order.is_settled, (order.status, order.filled_quantity)
     if report.filled_quantity is None or report.filled_quantity >= order.filled_quantity:
-        _take_over(order, report, now)
+        _take_over(order, report, now=now, asked_at=asked_at)
     order.is_settled = _is_settled(order)
     order.save()
     if (order.status, order.filled_quantity) != before or order.is_settled != was_settled:
         record_event(order, at=now, message=_describe(order), raw=report.raw)
-    if order.is_settled and not was_settled and order.filled_quantity:
-        enqueue_on_commit(TaskName.REFRESH_BALANCES, broker_id=order.broker_id)
+        _call_who_waits(order)
+    elif new_fills:
+        _call_who_waits(order)
     return order
 
 
-def _is_about(order: Order, report: ports.OrderReport) -> bool:
-    name = report.client_order_id
-    return report.symbol == order.symbol.name and (not name or name == order.client_order_id)
+def _lock(order_id: int) -> Order:
+    rows = Order.objects.select_for_update(of=("self",)).select_related("symbol", "broker")
+    return rows.get(pk=order_id)
 
 
-def _take_over(order: Order, report: ports.OrderReport, now: datetime) -> None:
+def _each_once(fills: Sequence[ports.Fill]) -> list[ports.Fill]:
+    return list({fill.trade_id: fill for fill in fills}.values())
+
+
+def _flag(order: Order, why: str, report: ports.OrderReport, now: datetime) -> None:
+    message = f"The exchange told something that can't be true: {why}. It was not taken over."
+    logger.error("order %s: %s", order.client_order_id, message)
+    newest = order.events.order_by("-pk").values_list("message", flat=True).first()
+    if newest != message:
+        record_event(order, at=now, message=message, raw=report.raw)
+    raise_alert(
+        owner_id=order.owner_id,
+        key=f"order-odd-{order.pk}",
+        level=Alert.Level.WARNING,
+        message=f"{order}: {message}",
+        advice="Compare the order with the exchange's own page. It is asked for again by itself.",
+        link=link_to(order),
+        now=now,
+    )
+
+
+def _take_over(
+    order: Order, report: ports.OrderReport, *, now: datetime, asked_at: datetime | None
+) -> None:
     """Copy what the exchange says, unless the report is older than what we know."""
     order.absences = 0
     order.exchange_order_id = report.exchange_order_id
@@ -190,9 +246,48 @@ def _take_over(order: Order, report: ports.OrderReport, now: datetime) -> None:
         order.filled_quantity = report.filled_quantity
     if report.filled_quote is not None:
         order.filled_quote = report.filled_quote
-    if report.status in NEXT_STATUSES[OrderStatus(order.status)]:
-        order.exchange_status = report.exchange_status
-        _change_status(order, report.status, now)
+    current = OrderStatus(order.status)
+    if report.status not in NEXT_STATUSES[current] or _is_late(order, report, asked_at):
+        return
+    order.exchange_status = report.exchange_status
+    _change_status(order, report.status, now)
+    if is_reopening(current, report.status):
+        _tell_of_reopening(order, current, now)
+
+
+def _is_late(order: Order, report: ports.OrderReport, asked_at: datetime | None) -> bool:
+    """Whether the exchange may have said that the order lives before it said that it ended. Where absence
+    alone had ended it, any sign of life counts."""
+    if report.status.is_terminal or order.status == OrderStatus.REJECTED:
+        return False
+    return order.terminal_at is not None and (asked_at is None or asked_at <= order.terminal_at)
+
+
+def _tell_of_reopening(order: Order, before: OrderStatus, now: datetime) -> None:
+    raise_alert(
+        owner_id=order.owner_id,
+        key=f"order-reopened-{order.pk}",
+        level=Alert.Level.CRITICAL,
+        message=f"{order}: it was taken for {before}, and the exchange has it after all.",
+        advice="Check that the position is what you want it to be; cancel the order if it is not.",
+        link=link_to(order),
+        now=now,
+    )
+
+
+def _call_who_waits(order: Order) -> None:
+    """Have those run for whom a change of this order may be what they wait for."""
+    if order.position_id:
+        enqueue_on_commit(TaskName.GUARD_POSITION, position_id=order.position_id)
+    if order.cancel_requested_at and order.status in _RESTING:
+        enqueue_on_commit(TaskName.CANCEL_ORDER, order_id=order.pk)
+    if not order.is_settled:
+        return
+    waiting = order.replacements.filter(status=OrderStatus.CREATED)
+    for replacement_id in waiting.values_list("pk", flat=True):
+        enqueue_on_commit(TaskName.SUBMIT_ORDER, order_id=replacement_id)
+    if order.filled_quantity:
+        enqueue_on_commit(TaskName.REFRESH_BALANCES, broker_id=order.broker_id)
 
 
 def _is_settled(order: Order) -> bool:
@@ -227,14 +322,15 @@ def move(
     raw: Mapping[str, Any] | None = None,
 ) -> bool:
     """Change the status for a reason that carries no fills; False when the order has moved on already."""
-    order = Order.objects.select_for_update().get(pk=order_id)
+    order = _lock(order_id)
     current = OrderStatus(order.status)
-    if current in {status, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED} or current.is_terminal:
+    if current == status or current in _RESTING or current.is_terminal:
         return False
     _change_status(order, status, now)
     order.is_settled = status.is_terminal
     order.save(update_fields=["status", "terminal_at", "is_settled"])
     record_event(order, at=now, message=message, raw=raw)
+    _call_who_waits(order)
     return True
 
 
@@ -243,3 +339,127 @@ def record_absence(*, order_id: int, now: datetime) -> int:
     """Count one complete look-up that did not find the order; how many in a row there are now."""
     Order.objects.filter(pk=order_id).update(absences=F("absences") + 1, looked_up_at=now)
     return Order.objects.values_list("absences", flat=True).get(pk=order_id)
+
+
+@transaction.atomic
+def request_cancel(*, order_id: int, now: datetime, reason: str) -> None:
+    """Wish an order gone. What was not sent yet is cancelled at once; otherwise the exchange is asked, and
+    asked again, until the order is seen to have ended. Wishing twice, or too late, changes nothing."""
+    order = _lock(order_id)
+    if order.status == OrderStatus.CREATED:
+        message = f"Cancelled before it was sent: {reason}"
+        move(order_id=order_id, status=OrderStatus.CANCELLED, message=message, now=now)
+    elif not OrderStatus(order.status).is_terminal and order.cancel_requested_at is None:
+        order.cancel_requested_at = now
+        order.save(update_fields=["cancel_requested_at"])
+        record_event(order, at=now, message=f"To be cancelled: {reason}")
+        # One whose outcome is unknown has to be found before it can be cancelled.
+        if order.status in _RESTING:
+            enqueue_on_commit(TaskName.CANCEL_ORDER, order_id=order_id)
+
+
+def cancel_order(*, order_id: int, now: datetime) -> None:
+    """Ask the exchange once to cancel an order that is to go, and look what became of it; whoever comes
+    within ten seconds of another asks nothing. No answer to a cancel says that the order has ended: only
+    what a look-up shows counts."""
+    due = Q(cancel_sent_at=None) | Q(cancel_sent_at__lte=now - CANCEL_INTERVAL)
+    wished = Order.objects.filter(
+        due, pk=order_id, status__in=_RESTING, cancel_requested_at__isnull=False
+    )
+    if not wished.update(cancel_sent_at=now):
+        return
+    order = Order.objects.select_related("symbol", "broker").get(pk=order_id)
+    try:
+        client = connect(order.broker)
+        with suppress(errors.OutcomeUnknown):
+            client.cancel_order(ref_of(order))
+        look_up(order=order, client=client, now=now)
+    except errors.Rejected as error:
+        if not isinstance(error, errors.OrderNotFound):
+            _tell_of_refused_cancel(order, error, now)
+    except (errors.ExchangeError, NotRunning) as error:
+        # Its wish stays on the row, and the sweep asks again.
+        logger.warning("order %s was not cancelled: %s", order.client_order_id, error)
+
+
+def _tell_of_refused_cancel(order: Order, error: errors.Rejected, now: datetime) -> None:
+    raise_alert(
+        owner_id=order.owner_id,
+        key=f"order-cancel-{order.pk}",
+        level=Alert.Level.CRITICAL,
+        message=f"{order}: the exchange does not cancel it: {error}",
+        advice="It is asked again by itself. Cancel it on the exchange's own page if that is urgent.",
+        link=link_to(order),
+        now=now,
+    )
+
+
+def ref_of(order: Order) -> ports.OrderRef:
+    """How the exchange knows an order of ours; one that was placed elsewhere by the exchange's id."""
+    is_external = order.source == OrderSource.EXTERNAL
+    return ports.OrderRef(
+        symbol=order.symbol.name,
+        client_order_id=None if is_external else order.client_order_id,
+        exchange_order_id=order.exchange_order_id if is_external else None,
+        order_type=OrderType(order.order_type),
+        placed_at=order.submitted_at,
+    )
+
+
+def look_up(*, order: Order, client: ports.ExchangeClient, now: datetime) -> Order:
+    """Ask for one order with its fills and take over what the exchange says; raises OrderNotFound."""
+    report = client.fetch_order(ref_of(order))
+    if report.filled_quantity:
+        fills = client.fetch_fills(order.symbol.name, exchange_order_id=report.exchange_order_id)
+        report = replace(report, fills=tuple(fills))
+    return apply_report(order_id=order.pk, report=report, now=now, asked_at=now)
+
+
+class NotChangeable(Exception):
+    """The order can't be changed any more; the message says why, for a person."""
+
+
+@transaction.atomic
+def request_edit(
+    *,
+    order: Order,
+    quantity: Decimal | None,
+    price: Decimal | None,
+    trigger_price: Decimal | None,
+    now: datetime,
+) -> Order:
+    """A new order, through the gate, for what is to stand instead of `order`, which gets a cancel wish;
+    None keeps what it has. It is sent when the old one has ended, for the new quantity less all that
+    one has filled. Raises NotChangeable; a denial leaves the old order as it is."""
+    order = _lock(order.pk)
+    if OrderStatus(order.status).is_terminal:
+        raise NotChangeable(f"The order is {order.get_status_display()}: place a new one.")
+    if order.order_type == OrderType.MARKET or order.source == OrderSource.EXTERNAL:
+        raise NotChangeable("Only limit and conditional orders placed here can be changed.")
+    if order.cancel_requested_at:
+        raise NotChangeable("The order is being cancelled or changed already: wait for it.")
+    target = quantity or order.quantity or Decimal(0)
+    if target <= order.filled_quantity:
+        raise NotChangeable(f"It has filled {order.filled_quantity.normalize():f} already.")
+    signal = Signal(
+        side=OrderSide(order.side),
+        order_type=OrderType(order.order_type),
+        purpose=OrderPurpose(order.purpose),
+        source=OrderSource(order.source),
+        dedup_key=f"edit-{order.pk}-{order.replacements.count()}",
+        reason=f"Takes the place of order {order.pk} with other figures.",
+        reference_price=price or trigger_price or order.reference_price,
+        valid_until=now + EDIT_LIFETIME,
+        quantity=target - order.filled_quantity,
+        price=price or order.price,
+        trigger_price=trigger_price or order.trigger_price,
+        time_in_force=TimeInForce(order.time_in_force),
+        stop_loss=order.stop_loss,
+        take_profit=order.take_profit,
+        replaces=order,
+    )
+    replacement = place(book=order.book, symbol=order.symbol, signal=signal, now=now)
+    if replacement.status != OrderStatus.DENIED:
+        reason = f"Order {replacement.pk} takes its place."
+        request_cancel(order_id=order.pk, now=now, reason=reason)
+    return replacement

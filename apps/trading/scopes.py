@@ -17,15 +17,15 @@ _HOLDS = """
  OR scope.owner_id = {owner} AND (scope.broker_id IS NULL AND scope.book_id IS NULL
                                   OR scope.broker_id = {broker} OR scope.book_id = {book}))
 """
-#: For the claim: whether a scope stands against an entry that is to be sent now.
+#: For the claim: whether a scope stands against the entry `o` that is to be sent now.
 ENTRY_IS_STOPPED = f"""
 EXISTS (SELECT 1 FROM trading_riskscope AS scope
         WHERE scope.state <> '{RiskState.ACTIVE}'
           AND {
     _HOLDS.format(
-        owner="trading_order.owner_id",
-        broker="trading_order.broker_id",
-        book="trading_order.book_id",
+        owner="o.owner_id",
+        broker="o.broker_id",
+        book="o.book_id",
     )
 })
 """  # noqa: S608  no value of anybody's is in it

@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from apps.accounts.models import User
 from apps.core.models import OwnedQuerySet
@@ -53,9 +53,21 @@ def list_unsettled_orders(broker_id: int) -> list[Order]:
 
 
 def list_waiting_orders(*, created_before: datetime) -> list[Order]:
-    """Orders that still wait to be sent though they were created before this: their message may be lost."""
+    """Orders that still wait to be sent though they were created before this: their message may be lost.
+    Those that wait for the order they replace are not meant."""
+    ready = Q(replaces=None) | Q(replaces__is_settled=True)
     return list(
         Order.objects.select_related("broker").filter(
-            status=OrderStatus.CREATED, created_at__lt=created_before
+            ready, status=OrderStatus.CREATED, created_at__lt=created_before
         )
     )
+
+
+def list_uncancelled_orders(*, asked_before: datetime) -> list[int]:
+    """Resting orders that are to go and whose cancel was sent before this, or never."""
+    wished = Order.objects.filter(
+        status__in=(OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED),
+        cancel_requested_at__isnull=False,
+    )
+    due = wished.filter(Q(cancel_sent_at=None) | Q(cancel_sent_at__lte=asked_before))
+    return list(due.values_list("pk", flat=True))

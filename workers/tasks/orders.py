@@ -1,6 +1,7 @@
 """Orders on their way to an exchange."""
 
 from celery import shared_task
+from django.utils import timezone
 
 from apps.core.tasks import TaskName
 from apps.trading import path
@@ -10,3 +11,9 @@ from apps.trading import path
 def submit_order(*, order_id: int, **_kwargs: object) -> None:
     """Send a created order, once."""
     path.submit_order(order_id=order_id)
+
+
+@shared_task(name=TaskName.CANCEL_ORDER.value)
+def cancel_order(*, order_id: int, **_kwargs: object) -> None:
+    """Ask the exchange to cancel an order that is to go."""
+    path.cancel_order(order_id=order_id, now=timezone.now())

@@ -170,6 +170,21 @@ def test_the_dashboard_and_its_chart_show_own_rows_only(
     assert client.get(reverse("live:chart", args=[rows[Activation].pk])).status_code == 404
 
 
+def test_the_ticket_knows_own_brokers_and_orders_only(
+    client: Client, rows: dict[type, OwnedModel], bob: User
+) -> None:
+    order = rows[Order]
+    client.force_login(bob)
+
+    assert client.get(reverse("live:order", args=[order.pk])).status_code == 404
+    page = client.get(
+        reverse("live:ticket"),
+        {"order": order.pk, "broker": order.broker_id},  # type: ignore[attr-defined]
+    ).content.decode()
+    assert SECRET not in page
+    assert "No broker to trade on" in page
+
+
 def test_a_new_row_cannot_use_a_foreign_broker_or_version(
     client: Client, rows: dict[type, OwnedModel], bob: User
 ) -> None:
@@ -203,7 +218,7 @@ def test_forms_of_two_users_at_the_same_time_offer_each_his_own(
     assert list(hers().fields["broker"].queryset) == [rows[Broker]]
 
 
-@pytest.mark.parametrize("name", ["admin:index", "live:dashboard"])
+@pytest.mark.parametrize("name", ["admin:index", "live:dashboard", "live:ticket", "events"])
 def test_strangers_are_asked_to_log_in(client: Client, db: None, name: str) -> None:
     response = client.get(reverse(name))
 

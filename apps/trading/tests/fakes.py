@@ -34,7 +34,7 @@ def make_report(
         "client_order_id": None,
         "exchange_order_id": "7",
         "exchange_status": status.value.upper(),
-        "side": OrderSide.BUY,
+        "side": fills[0].side if fills else OrderSide.BUY,
         "order_type": None,
         "quantity": filled or Decimal(1),
         "filled_quantity": filled,
@@ -49,17 +49,23 @@ def make_report(
 
 @dataclass
 class FakeExchange:
-    """Counts what is sent; `on_place` and `on_fetch` return a report or raise."""
+    """Counts what is sent; `on_place`, `on_fetch` and `on_cancel` return a report or raise."""
 
     on_place: Callable[[], ports.OrderReport] = lambda: make_report(OrderStatus.OPEN)
     on_fetch: Callable[[], ports.OrderReport] = lambda: make_report(OrderStatus.OPEN)
+    on_cancel: Callable[[], ports.OrderReport | None] = lambda: None
     fills: list[ports.Fill] = field(default_factory=list)
     placed: list[ports.OrderRequest] = field(default_factory=list)
+    cancelled: list[ports.OrderRef] = field(default_factory=list)
     fetched: int = 0
 
     def place_order(self, request: ports.OrderRequest, *, deadline: datetime) -> ports.OrderReport:
         self.placed.append(request)
         return self.on_place()
+
+    def cancel_order(self, ref: ports.OrderRef) -> ports.OrderReport | None:
+        self.cancelled.append(ref)
+        return self.on_cancel()
 
     def fetch_order(self, ref: ports.OrderRef) -> ports.OrderReport:
         self.fetched += 1

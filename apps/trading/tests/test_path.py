@@ -128,7 +128,7 @@ def test_a_report_of_another_order_changes_nothing(
     apply_report(order_id=order.pk, report=report, now=now)
 
     order.refresh_from_db()
-    assert (order.status, order.fills.count(), order.events.count()) == ("submitted", 0, 0)
+    assert (order.status, order.fills.count(), order.events.count()) == ("submitted", 0, 1)
 
 
 def test_a_report_that_names_our_order_counts(make_order: MakeOrder, now: datetime) -> None:
