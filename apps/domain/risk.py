@@ -168,7 +168,7 @@ def find_breach(limits: Limits, exposure: Exposure) -> Denial | None:
     )
     for code, figure, limit in rules:
         if limit is not None and figure > limit:
-            return Denial(code, f"It would be {_number(figure)}, the limit is {_number(limit)}.")
+            return Denial(code, f"It would be {plain(figure)}, the limit is {plain(limit)}.")
     return None
 
 
@@ -220,11 +220,12 @@ def find_trip(limits: Limits, *, now: Worth, day_start: Worth, peak: Worth) -> T
     if limits.max_daily_loss is not None and loss > limits.max_daily_loss:
         return Trip(
             RiskState.REDUCE_ONLY,
-            f"Loss of {_number(loss)} USDT since the start of the day (UTC); the limit is"
-            f" {_number(limits.max_daily_loss)} USDT.",
+            f"Loss of {plain(loss)} USDT since the start of the day (UTC); the limit is"
+            f" {plain(limits.max_daily_loss)} USDT.",
         )
     return None
 
 
-def _number(value: Decimal | int) -> str:
+def plain(value: Decimal | int) -> str:
+    """A figure for people: eight decimals at most, none that say nothing."""
     return str(value) if isinstance(value, int) else f"{value:,.8f}".rstrip("0").rstrip(".")

@@ -27,6 +27,7 @@ from apps.domain.risk import (
     RiskState,
     find_breach,
     is_off_price,
+    plain,
 )
 from apps.domain.sizing import affordable_amount, is_sellable_again
 from apps.markets.models import Symbol
@@ -324,7 +325,7 @@ def _find_price_denial(case: _Case) -> Denial | None:
         if is_off_price(price, anchor):
             return Denial(
                 DenialCode.PRICE_OFF,
-                f"{price.normalize():f} is more than {PRICE_BAND:.0%} from {anchor.normalize():f}.",
+                f"{plain(price)} is more than {PRICE_BAND:.0%} from {plain(anchor)}.",
             )
     return None
 
@@ -339,8 +340,8 @@ def _find_balance_denial(case: _Case, size: _Size) -> Denial | None:
     if available <= 0 or needed > available:
         return Denial(
             DenialCode.INSUFFICIENT_BALANCE,
-            f"It needs {needed:.8g} {case.symbol.quote} with the fee; {max(available, Decimal(0)):.8g}"
-            " can be spent.",
+            f"It needs {plain(needed)} {case.symbol.quote} with the fee;"
+            f" {plain(max(available, Decimal(0)))} can be spent.",
         )
     return None
 
