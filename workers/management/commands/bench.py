@@ -9,6 +9,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from workers.bench import exchanges, live, paper
+from workers.bench.chaos.plan import make_plan
+from workers.bench.chaos.run import run
 
 RECORDED = settings.BASE_DIR.parent / "shared" / "data" / "BINANCE_BTCUSDT_1m.parquet"
 
@@ -35,6 +37,18 @@ class Command(BaseCommand):
         papers.add_argument(
             "--recording", type=Path, default=RECORDED, help="1m candles; without them, simulated"
         )
+        chaos = kinds.add_parser(
+            "chaos", help="trading while everything breaks: no order lost, none sent twice"
+        )
+        chaos.add_argument(
+            "--minutes", type=float, default=10.0, help="how long to break things (10)"
+        )
+        chaos.add_argument("--seed", type=int, default=1, help="what breaks, and when (1)")
+        chaos.add_argument("--rate", type=float, default=8.0, help="signals a second (8)")
+        chaos.add_argument(
+            "--settle", type=float, default=180.0, help="seconds in which all must be settled (180)"
+        )
+        chaos.add_argument("--log", type=Path, help="file that keeps what the processes print")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Measure and print."""
@@ -42,6 +56,8 @@ class Command(BaseCommand):
             self._compare_clients(options["rounds"])
         elif options["kind"] == "paper":
             self._measure_paper(options["orders"], options["recording"])
+        elif options["kind"] == "chaos":
+            self._break_things(options)
         else:
             self._time_orders(options)
 
@@ -60,6 +76,20 @@ class Command(BaseCommand):
         self.stdout.write(f"Candles: {known or 'simulated'}")
         for result in paper.measure(orders=orders, recording=known, say=self.stdout.write):
             self.stdout.write(result.describe())
+
+    def _break_things(self, options: dict[str, Any]) -> None:
+        plan = make_plan(seed=options["seed"], seconds=60 * options["minutes"])
+        report = run(
+            plan,
+            rate=options["rate"],
+            settle_seconds=options["settle"],
+            log=options["log"] or Path(settings.VAR_DIR).with_name("up.log"),
+            say=self.stdout.write,
+        )
+        for line in report.describe():
+            self.stdout.write(line)
+        if report.violations:
+            raise CommandError("The books differ.", returncode=1)
 
     def _time_orders(self, options: dict[str, Any]) -> None:
         call_command("migrate", verbosity=0, interactive=False)

@@ -1,0 +1,1 @@
+"""Trading while everything breaks, and the exchange's own book as the judge."""

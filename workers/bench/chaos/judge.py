@@ -1,0 +1,135 @@
+"""The exchange's own book against ours: every order once on both sides, every fill, every coin."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from django.conf import settings
+from django.db.models import Sum
+
+from apps.brokers.models import Broker
+from apps.domain.environments import Exchange
+from apps.domain.orders import OrderStatus
+from apps.trading.models import Order, Position
+from workers.paper_exchange import orders as paper
+from workers.paper_exchange.journal import read_journal
+from workers.paper_exchange.state import State
+from workers.supervisor.table import paper_state_file
+
+#: Orders in these have never been at an exchange, or so they say.
+_NOT_SENT = {OrderStatus.CREATED, OrderStatus.DENIED, OrderStatus.REJECTED}
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing that must never be."""
+
+    kind: str
+    broker: str
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.broker}: {self.words}"
+
+
+def judge() -> list[Violation]:
+    """Everything in which our rows and the exchanges' own books differ at this moment."""
+    books = {exchange: _read_book(exchange) for exchange in Exchange}
+    found: list[Violation] = []
+    for broker in Broker.objects.all():
+        account = books[Exchange(broker.exchange)].get(broker.api_key)
+        if account is None:
+            continue  # it opens with the first request
+        comparison = _Comparison(broker, account)
+        found += [Violation(kind, broker.name, words) for kind, words in comparison.differences()]
+    return found
+
+
+def _read_book(exchange: Exchange) -> dict[str, paper.Account]:
+    """The accounts as the exchange has written them down, by their keys."""
+    state = State(market="", origin_ms=0, clock_ms=0)
+    read_journal(paper_state_file(exchange.value, settings.PAPER_MARKET), state)
+    return state.accounts
+
+
+class _Comparison:
+    """One broker with its account."""
+
+    def __init__(self, broker: Broker, account: paper.Account) -> None:
+        self._broker = broker
+        self._account = account
+        self._ours = {
+            order.client_order_id: order
+            for order in Order.objects.filter(broker=broker)
+            .select_related("symbol")
+            .prefetch_related("fills")
+        }
+        self._theirs: defaultdict[str, list[paper.Order]] = defaultdict(list)
+        for order in account.orders.values():
+            self._theirs[order.client_order_id.replace("-", "")].append(order)
+        self._their_fills: defaultdict[int, list[paper.Fill]] = defaultdict(list)
+        for fill in account.fills:
+            self._their_fills[fill.order_id].append(fill)
+
+    def differences(self) -> Iterator[tuple[str, str]]:
+        """Kind and words of each."""
+        for name, orders in self._theirs.items():
+            if len(orders) > 1:
+                yield "duplicate", f"{name} was placed {len(orders)} times"
+            if name not in self._ours:
+                yield "orphan", f"{name} has no row"
+        for name, ours in self._ours.items():
+            theirs = self._theirs.get(name)
+            if theirs is None:
+                yield from self._without_a_trace(ours)
+            else:
+                yield from self._order(ours, theirs[0])
+        yield from self._ledger()
+
+    def _without_a_trace(self, ours: Order) -> Iterator[tuple[str, str]]:
+        """Only what says that it never got there may be missing."""
+        if not ours.is_settled:
+            yield "unsettled", f"{_name(ours)}, and the exchange has never seen it"
+        elif ours.status not in _NOT_SENT and ours.submitted_at is not None:
+            yield "lost", f"{_name(ours)}, but the exchange has never seen it"
+
+    def _order(self, ours: Order, theirs: paper.Order) -> Iterator[tuple[str, str]]:
+        if ours.status != theirs.status:
+            yield "status", f"{_name(ours)}, and the exchange says {theirs.status}"
+        if ours.filled_quantity != theirs.filled_quantity:
+            figures = f"{ours.filled_quantity} against {theirs.filled_quantity}"
+            yield "filled", f"{_name(ours)}: {figures} filled"
+        if ours.is_settled is theirs.is_open:
+            yield "unsettled", f"{_name(ours)}, settled: {ours.is_settled}"
+        our_fills = sorted(
+            (fill.quantity, fill.price, fill.fee, fill.fee_asset) for fill in ours.fills.all()
+        )
+        their_fills = sorted(
+            (fill.quantity, fill.price, fill.fee, fill.fee_asset)
+            for fill in self._their_fills[theirs.order_id]
+        )
+        if our_fills != their_fills:
+            yield "fills", f"{_name(ours)}: {_list(our_fills)} against {_list(their_fills)}"
+
+    def _ledger(self) -> Iterator[tuple[str, str]]:
+        """What positions hold is what the account holds, dust of closed ones included."""
+        rows = Position.objects.filter(book__broker=self._broker)
+        held = dict(
+            rows.values_list("symbol__base").annotate(held=Sum("quantity")).order_by("symbol__base")
+        )
+        bases = {order.symbol.base for order in self._ours.values()}
+        for asset in sorted(bases | held.keys()):
+            theirs = self._account.free.get(asset, Decimal(0)) + self._account.locked.get(
+                asset, Decimal(0)
+            )
+            if held.get(asset, Decimal(0)) != theirs:
+                yield "ledger", f"{held.get(asset, 0)} {asset} against a balance of {theirs}"
+
+
+def _name(order: Order) -> str:
+    return f"order {order.pk} ({order.client_order_id}) is {order.status}"
+
+
+def _list(fills: list[tuple[Decimal, Decimal, Decimal, str]]) -> str:
+    return ", ".join(f"{quantity:f} at {price:f}" for quantity, price, *_fee in fills) or "none"
