@@ -20,7 +20,6 @@ from apps.domain.orders import (
     OrderStatus,
     OrderType,
 )
-from apps.domain.risk import DenialCode
 from apps.markets.models import Symbol
 from apps.markets.services import follow
 from apps.strategies.models import StrategyVersion

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection
 
@@ -106,7 +107,7 @@ def read_scopes(
     *, book: Book, symbol: Symbol, price: Decimal, replaces: Order | None, now: datetime
 ) -> list[Scope]:
     """Those of everybody, the owner, the broker and the book, as far as there are any."""
-    values = {
+    values: dict[str, Any] = {
         "owner_id": book.owner_id,
         "broker_id": book.broker_id,
         "book_id": book.pk,
