@@ -241,6 +241,12 @@ class Order(OwnedModel):
         """Quote paid or received per unit, None before the first fill."""
         return self.filled_quote / self.filled_quantity if self.filled_quantity else None
 
+    @property
+    def denial_words(self) -> str:
+        """What the gate said, with the figures it judged by; empty unless it was denied."""
+        said = self.events.filter(status=OrderStatus.DENIED).values_list("message", flat=True)
+        return said.first() or ""
+
 
 class OrderEvent(models.Model):
     """One thing that happened to an order; written once, never changed."""
