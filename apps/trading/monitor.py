@@ -114,10 +114,11 @@ def poll_broker(*, broker_id: int, now: datetime) -> None:
         try:
             client = connect(broker)
             _look_at_orders(broker, client, now)
+            watch.polled_at = now
             pace = _plan(broker)
-            _note_poll(broker, watch, pace, now)
             if _is_sweep_due(watch, pace, now):
                 _sweep(broker, client, now)
+            _note_success(broker, watch, pace, now)
         except errors.RateLimited as error:
             # Nothing is wrong: others have spent what reads may, and this one waits.
             _note_wait(watch, error, now)
@@ -298,11 +299,10 @@ def _sweep(broker: Broker, client: ports.ExchangeClient, now: datetime) -> None:
         swept.filter(reconciled_at=None).update(reconciled_at=now)
 
 
-def _note_poll(broker: Broker, watch: BrokerWatch, pace: Pace, now: datetime) -> None:
+def _note_success(broker: Broker, watch: BrokerWatch, pace: Pace, now: datetime) -> None:
     is_streaming = watch.stream_alive_at and now - watch.stream_alive_at < STREAM_FRESH
     interval = max(pace.poll_every, RELAXED) if is_streaming else pace.poll_every
     was_failing = bool(watch.failing_since or watch.error)
-    watch.polled_at = now
     watch.interval_seconds = interval.total_seconds()
     watch.next_poll_at = next_turn(broker_id=broker.pk, after=now, interval=interval)
     watch.failing_since, watch.error = None, ""
@@ -319,7 +319,7 @@ def _note_wait(watch: BrokerWatch, error: errors.RateLimited, now: datetime) -> 
     watch.next_poll_at = now + timedelta(
         seconds=max(error.retry_after or 0, watch.interval_seconds)
     )
-    watch.save(update_fields=["error", "next_poll_at"])
+    watch.save(update_fields=["polled_at", "error", "next_poll_at"])
 
 
 def _note_failure(broker: Broker, watch: BrokerWatch, error: Exception, now: datetime) -> None:
@@ -332,7 +332,7 @@ def _note_failure(broker: Broker, watch: BrokerWatch, error: Exception, now: dat
     shortest = timedelta(seconds=watch.interval_seconds) if is_outage else LONGEST_BACK_OFF
     watch.error = str(error)
     watch.next_poll_at = now + max(shortest, min(lasted, LONGEST_BACK_OFF))
-    watch.save(update_fields=["failing_since", "error", "next_poll_at"])
+    watch.save(update_fields=["polled_at", "failing_since", "error", "next_poll_at"])
     if is_outage and lasted < TELL_AFTER:
         return
     raise_alert(

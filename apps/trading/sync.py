@@ -223,8 +223,9 @@ def _known_orders(broker: Broker, told: _Told) -> dict[_Name, Order]:
         if order.exchange_order_id:
             known[order.symbol.name, order.exchange_order_id] = order
     for name, report in told.reports.items():
-        if report.client_order_id and (order := known.get((name[0], report.client_order_id))):
-            known[name] = order
+        ours_by_name = (name[0], report.client_order_id or "")
+        if ours_by_name in known:
+            known[name] = known[ours_by_name]
     return known
 
 

@@ -14,7 +14,7 @@ from apps.core.tasks import TaskName
 from apps.core.venues import is_reachable
 from apps.domain.environments import Environment, Exchange
 from apps.markets import health
-from apps.trading import monitor, protection, sync
+from apps.trading import ledger, monitor, protection, sync
 
 
 @worker_ready.connect
@@ -54,7 +54,7 @@ def guard_position(*, position_id: int, **_kwargs: object) -> None:
 @shared_task(name=TaskName.RECOMPUTE_LEDGER.value)
 def recompute_ledger(*, broker_id: int, **_kwargs: object) -> None:
     """Compute the ledger of one broker again from its fills."""
-    raise NotImplementedError(f"broker {broker_id}")  # until the ledger brings it
+    ledger.recompute(broker_id)
 
 
 @shared_task(name=TaskName.REFRESH_BALANCES.value)
