@@ -15,7 +15,7 @@ from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.decorators import action, display
 
 from apps.brokers.models import Broker
-from apps.core.admin import FactAdmin, OwnRelatedFilter, leave_dialog
+from apps.core.admin import FactAdmin, OwnRelatedFilter, dialog_link, leave_dialog
 from apps.core.formats import NOTHING, price, quantity, share, signed_money
 from apps.domain.orders import LIVE_STATUSES, TERMINAL_STATUSES
 from apps.markets.models import Symbol
@@ -117,18 +117,6 @@ class StateFilter(admin.SimpleListFilter):
             case "ended":
                 return queryset.filter(status__in=TERMINAL_STATUSES)
         return queryset
-
-
-def dialog_link(url: str, icon: str, words: str) -> SafeString:
-    """A link that opens the dialog of an Unfold action."""
-    return format_html(
-        '<a href="{0}" hx-get="{0}" hx-target="#modal-content" hx-select="#dialog" title="{2}"'
-        ' x-on:htmx:after-on-load="openModal = true" class="dialog-link">'
-        '<span class="material-symbols-outlined">{1}</span> {2}</a>',
-        url,
-        icon,
-        words,
-    )
 
 
 @admin.register(Order)
