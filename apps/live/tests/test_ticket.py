@@ -7,7 +7,6 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
-from django.utils import timezone
 from pytest_django import Settings
 
 from apps.accounts.models import User
@@ -25,7 +24,6 @@ def trader(
 ) -> Client:
     """Alice, signed in, with a broker and a price of 100."""
     add_candle()
-    Candle.objects.update(received_at=timezone.now())
     client.force_login(alice)
     return client
 

@@ -14,8 +14,9 @@ from django.urls import reverse
 
 from apps.accounts.models import User
 from apps.core.admin import BoundedPaginator
-from apps.markets.models import Candle
-from apps.trading.models import Fill, Order, Position
+from apps.markets.models import Candle, Symbol
+from apps.trading.gate import Signal, place
+from apps.trading.models import Book, Fill, Order, Position
 
 admin.autodiscover()
 
@@ -113,10 +114,12 @@ def test_an_order_is_found_by_its_symbol_and_its_ids(
     )
 
 
-def test_a_denied_order_says_what_to_do(trader: Client, make_order: MakeOrder) -> None:
-    order = make_order(status="denied", denial_code="insufficient_balance", is_settled=True)
+def test_a_denied_order_says_what_to_do(
+    trader: Client, book: Book, symbol: Symbol, make_signal: Callable[..., Signal], now: datetime
+) -> None:
+    order = place(book=book, symbol=symbol, signal=make_signal(amount="1"), now=now)
 
-    assert "Deposit, or make the order smaller." in page(trader, "order_change", order.pk)
+    assert "Make it larger." in page(trader, "order_change", order.pk)
 
 
 def test_an_unknown_order_says_what_to_do(trader: Client, make_order: MakeOrder) -> None:
