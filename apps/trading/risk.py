@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
@@ -68,9 +69,8 @@ def set_state(
     books, and write down who wanted it and why. Holds for every order that is not at the exchange yet."""
     if by is None and state is RiskState.ACTIVE:
         raise OnlyAPersonResumes(reason)
-    scope, _created = RiskScope.objects.select_for_update().get_or_create(
-        owner_id=owner_id, broker_id=broker_id, book_id=book_id
-    )
+    whose: dict[str, Any] = {"owner_id": owner_id, "broker_id": broker_id, "book_id": book_id}
+    scope, _created = RiskScope.objects.select_for_update().get_or_create(**whose)
     scope.state, scope.reason, scope.changed_at = state, reason, now
     scope.save(update_fields=["state", "reason", "changed_at"])
     RiskChange.objects.create(scope=scope, at=now, state=state, reason=reason, by=by)
