@@ -50,7 +50,7 @@ TASKS: dict[TaskName, TaskRule] = {
     TaskName.CANCEL_ORDER: TaskRule(expires=timedelta(seconds=10)),
     TaskName.FLATTEN: TaskRule(expires=timedelta(seconds=10), every=timedelta(seconds=10)),
     TaskName.EVALUATE_CANDLE: TaskRule(expires=timedelta(seconds=60)),
-    TaskName.POLL_BROKERS: TaskRule(expires=timedelta(seconds=10), every=timedelta(seconds=10)),
+    TaskName.POLL_BROKERS: TaskRule(expires=timedelta(seconds=1), every=timedelta(seconds=1)),
     TaskName.POLL_BROKER: TaskRule(expires=timedelta(seconds=10)),
     TaskName.GUARD_POSITION: TaskRule(expires=timedelta(seconds=10)),
     TaskName.RECOMPUTE_LEDGER: TaskRule(expires=timedelta(minutes=10)),
