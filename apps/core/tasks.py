@@ -13,10 +13,10 @@ class TaskName(StrEnum):
 
     SUBMIT_ORDER = "orders.submit_order"
     CANCEL_ORDER = "orders.cancel_order"
+    GUARD_POSITION = "orders.guard_position"
     EVALUATE_CANDLE = "strategies.evaluate_candle"
     POLL_BROKERS = "monitor.poll_brokers"
     POLL_BROKER = "monitor.poll_broker"
-    GUARD_POSITION = "monitor.guard_position"
     RECOMPUTE_LEDGER = "monitor.recompute_ledger"
     REFRESH_BALANCES = "monitor.refresh_balances"
     TEST_CONNECTION = "monitor.test_connection"

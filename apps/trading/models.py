@@ -84,6 +84,9 @@ class Position(OwnedModel):
     realized_pnl = QuantityField(default=Decimal(0))
     stop_loss_price = QuantityField(null=True)
     take_profit_price = QuantityField(null=True)
+    exit_prices_changed_at = models.DateTimeField(
+        null=True, help_text="When the two were last set by hand or by a signal"
+    )
     version = models.PositiveIntegerField(
         default=0,
         help_text="Counts its changes, so that a decision made on an older one is refused",

@@ -17,6 +17,7 @@ from apps.domain.orders import OrderPurpose, OrderStatus
 from apps.exchanges import errors, ports
 from apps.trading.models import Order
 from apps.trading.path import CANCEL_INTERVAL, look_up, move, record_absence
+from apps.trading.protection import guard_broker
 from apps.trading.selectors import (
     list_uncancelled_orders,
     list_unsettled_orders,
@@ -75,6 +76,7 @@ def poll_broker(*, broker_id: int, now: datetime) -> None:
                 refresh_balances(broker_id=broker_id, now=now)
         except errors.ExchangeError as error:
             logger.warning("broker %s was not polled: %s", broker_id, error)
+        guard_broker(broker_id=broker_id, now=now)
 
 
 def _settle_or_report(order: Order, client: ports.ExchangeClient, now: datetime) -> None:

@@ -11,7 +11,7 @@ from apps.core.tasks import TaskName
 from apps.core.venues import is_reachable
 from apps.domain.environments import Environment, Exchange
 from apps.markets import health
-from apps.trading import monitor, protection
+from apps.trading import monitor
 
 
 @shared_task(name=TaskName.SWEEP_ORDERS.value)
@@ -30,12 +30,6 @@ def poll_brokers(**_kwargs: object) -> None:
 def poll_broker(*, broker_id: int, **_kwargs: object) -> None:
     """Settle the orders of one broker."""
     monitor.poll_broker(broker_id=broker_id, now=timezone.now())
-
-
-@shared_task(name=TaskName.GUARD_POSITION.value)
-def guard_position(*, position_id: int, **_kwargs: object) -> None:
-    """Bring the protection of a position in line with what it holds."""
-    protection.guard_position(position_id=position_id, now=timezone.now())
 
 
 @shared_task(name=TaskName.RECOMPUTE_LEDGER.value)
