@@ -13,7 +13,6 @@ from unfold.decorators import display
 
 from apps.core.admin import FactAdmin, OwnRelatedFilter
 from apps.core.formats import NOTHING, price, quantity, share, signed_money
-from apps.domain.risk import DenialCode
 from apps.trading.models import Fill, Order, OrderEvent, Position
 from apps.trading.selectors import unrealized_pnl, with_last_price
 
@@ -149,7 +148,7 @@ class OrderAdmin(FactAdmin):
     @display(description="Why it was denied")
     def denial(self, order: Order) -> str:
         """What happened and what to do."""
-        return DenialCode(order.denial_code).words if order.denial_code else NOTHING
+        return order.denial_words or NOTHING
 
     @display(description="Size")
     def size(self, order: Order) -> str:

@@ -31,14 +31,19 @@ _DENIALS_OF = {
         DenialCode.INSUFFICIENT_BALANCE,
         DenialCode.BELOW_MINIMUM,
         DenialCode.INVALID_SIZE,
+        DenialCode.ABOVE_MAXIMUM,
+        DenialCode.NOT_SELLABLE,
+        DenialCode.ORDER_TOO_LARGE,
+        DenialCode.POSITION_TOO_LARGE,
     },
     "side": {DenialCode.NO_POSITION, DenialCode.POSITION_OPEN},
     "broker": {
         DenialCode.BROKER_INACTIVE,
         DenialCode.AUTOMATION_OFF,
         DenialCode.UNKNOWN_BALANCE,
+        DenialCode.NOT_RECONCILED,
     },
-    "symbol": {DenialCode.MARKET_CLOSED, DenialCode.IN_FLIGHT},
+    "symbol": {DenialCode.MARKET_CLOSED, DenialCode.IN_FLIGHT, DenialCode.STALE_DATA},
 }
 FIELD_OF_DENIAL = {code: field for field, codes in _DENIALS_OF.items() for code in codes}
 
