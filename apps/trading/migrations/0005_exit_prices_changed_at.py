@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading', '0003_ledger_risk_and_watch'),
+        ('trading', '0004_ledger'),
     ]
 
     operations = [
