@@ -222,12 +222,14 @@ def set_exit_prices(
 
 
 def _lock(position_id: int, now: datetime) -> _Case:
-    """The gate locks the broker first, and whoever books fills the order before its position: so here."""
-    broker_id = Position.objects.values_list("book__broker_id", flat=True).get(pk=position_id)
-    Broker.objects.select_for_update(no_key=True).only("pk").get(pk=broker_id)
+    """Orders, then the broker as the gate does, then the position: who changes an order goes to the gate
+    after it, and who books a fill to the position."""
     sells = Order.objects.filter(position=position_id, side=OrderSide.SELL)
     ours = sells.exclude(source=OrderSource.EXTERNAL).order_by("pk")
     list(ours.filter(is_settled=False).select_for_update().values_list("pk"))
+    Broker.objects.select_for_update(of=("self",), no_key=True).only("pk").get(
+        books__positions=position_id
+    )
     rows = Position.objects.select_related("symbol", "book__broker")
     position = rows.select_for_update(of=("self",), no_key=True).get(pk=position_id)
     booked = ours.annotate(booked=Coalesce(Sum("fills__quantity"), ZERO))
