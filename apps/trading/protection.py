@@ -6,21 +6,24 @@ finished by the next one. Coins can back one order only: where there is a stop-l
 watched here, and whoever wants to sell at once waits until the leg that locks the coins has ended."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import takewhile
 
 from django.db import DatabaseError, transaction
-from django.db.models import Exists, OuterRef, Q, Sum
+from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from apps.brokers.models import Broker
 from apps.brokers.services import connect
 from apps.core.alerts import raise_alert, resolve_alert
+from apps.core.enqueue import send
 from apps.core.models import Alert
-from apps.domain.environments import Exchange
+from apps.core.tasks import TaskName
+from apps.core.venues import is_reachable
+from apps.domain.environments import Environment, Exchange
 from apps.domain.markets import ZERO, Market, ceil_to
 from apps.domain.orders import OrderPurpose, OrderSide, OrderSource, OrderStatus, OrderType
 from apps.exchanges import errors
@@ -28,7 +31,7 @@ from apps.exchanges.clients import capabilities_of
 from apps.markets.models import Candle
 from apps.trading.events import record_event
 from apps.trading.gate import Signal, place
-from apps.trading.models import Order, Position
+from apps.trading.models import BrokerWatch, Order, Position
 from apps.trading.path import request_cancel
 from apps.trading.prices import Prices, find_prices, prices_of
 
@@ -163,11 +166,20 @@ def guard_position(*, position_id: int, now: datetime, prices: Prices | None = N
     _act(case, prices or find_prices(case.position, now=now))
 
 
+def guard_brokers() -> None:
+    """One task for each broker with positions to guard, so that none waits for another."""
+    for broker_id in _guarded().values_list("book__broker_id", flat=True).distinct():
+        send(TaskName.GUARD_BROKER, broker_id=broker_id)
+
+
 def guard_broker(*, broker_id: int, now: datetime) -> None:
     """Guard every position of a broker that may need it, with prices from the exchange where no candle
     tells them. What goes wrong with one position does not concern the others."""
-    positions = _list_guarded(broker_id)
-    prices = _read_prices(positions, now)
+    broker = Broker.objects.get(pk=broker_id)
+    if not is_reachable(Environment(broker.environment)):
+        return
+    positions = list(_guarded().filter(book__broker=broker_id).select_related("symbol"))
+    prices = _read_prices(broker, positions, now)
     for position in positions:
         try:
             guard_position(
@@ -433,8 +445,8 @@ def _last_words(order: Order) -> str:
     return newest.message if newest else ""
 
 
-def _list_guarded(broker_id: int) -> list[Position]:
-    """Open positions with a wish, and whatever has sell orders that have not ended or failed."""
+def _guarded() -> QuerySet[Position]:
+    """Open positions with a wish, and whatever has sell orders that have not ended or have failed."""
     sells = Order.objects.filter(position=OuterRef("pk"), side=OrderSide.SELL).exclude(
         source=OrderSource.EXTERNAL
     )
@@ -442,24 +454,24 @@ def _list_guarded(broker_id: int) -> list[Position]:
         status__in=(OrderStatus.REJECTED, OrderStatus.EXPIRED, OrderStatus.CANCELLED)
     )
     has_wish = Q(stop_loss_price__isnull=False) | Q(take_profit_price__isnull=False)
-    may_need_it = Q(closed_at__isnull=True) & (has_wish | Exists(failed)) | Exists(
-        sells.filter(is_settled=False)
+    return Position.objects.filter(
+        Q(closed_at__isnull=True) & (has_wish | Exists(failed))
+        | Exists(sells.filter(is_settled=False))
     )
-    positions = Position.objects.filter(may_need_it, book__broker=broker_id)
-    return list(positions.select_related("symbol", "book__broker").order_by("pk"))
 
 
-def _read_prices(positions: list[Position], now: datetime) -> dict[str, Prices]:
+def _read_prices(broker: Broker, positions: Sequence[Position], now: datetime) -> dict[str, Prices]:
     """Last prices from the exchange for the symbols whose newest candle is no use: in one question."""
     names = {
         position.symbol.name
         for position in positions
         if position.is_open and _needs_price(position, now)
     }
-    if not names:
+    is_failing = BrokerWatch.objects.filter(broker=broker, failing_since__isnull=False).exists()
+    if not names or is_failing:
         return {}
     try:
-        tickers = connect(positions[0].book.broker).fetch_tickers(names)
+        tickers = connect(broker).fetch_tickers(names)
     except errors.ExchangeError as error:
         logger.warning("no prices for %s: %s", ", ".join(sorted(names)), error)
         return {}

@@ -4,7 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from apps.core.tasks import TaskName
-from apps.trading import path, protection
+from apps.trading import path, protection, risk
 
 
 @shared_task(name=TaskName.SUBMIT_ORDER.value)
@@ -23,3 +23,9 @@ def cancel_order(*, order_id: int, **_kwargs: object) -> None:
 def guard_position(*, position_id: int, **_kwargs: object) -> None:
     """Bring the protection of a position in line with what it holds."""
     protection.guard_position(position_id=position_id, now=timezone.now())
+
+
+@shared_task(name=TaskName.FLATTEN.value)
+def flatten(**_kwargs: object) -> None:
+    """Go on closing everything where somebody wished that."""
+    risk.flatten(now=timezone.now())

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading', '0004_ledger'),
+        ('trading', '0005_risk_changes'),
     ]
 
     operations = [
