@@ -26,7 +26,10 @@ from apps.trading.models import Fill, Order, OrderEvent, Position, RiskChange, R
 from apps.trading.path import NotChangeable, request_cancel, request_edit
 from apps.trading.selectors import is_editable, unrealized_pnl, with_last_price
 from apps.trading.ticket import close_position
+from apps.trading.watch_admin import WatchAdmin
 from apps.trading.words import explain, shown_price
+
+__all__ = ["FillAdmin", "OrderAdmin", "PositionAdmin", "WatchAdmin"]
 
 STATUS_LABELS = {
     "created": "info",

@@ -511,3 +511,8 @@ class BrokerWatch(models.Model):
 
     def __str__(self) -> str:
         return f"Watch over {self.broker}"
+
+    @property
+    def owner_id(self) -> int:
+        """Whose broker it is."""
+        return self.broker.owner_id
