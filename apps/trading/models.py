@@ -414,7 +414,12 @@ class RiskScope(models.Model):
     broker or one book. The strictest of the scopes an order falls into counts; an empty limit is none."""
 
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="risk_scopes"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="risk_scopes",
     )
     broker = models.ForeignKey(
         Broker, on_delete=models.CASCADE, null=True, blank=True, related_name="risk_scopes"
@@ -509,3 +514,8 @@ class BrokerWatch(models.Model):
 
     def __str__(self) -> str:
         return f"Watch over {self.broker}"
+
+    @property
+    def owner_id(self) -> int:
+        """Whose broker it is."""
+        return self.broker.owner_id
