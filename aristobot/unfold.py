@@ -90,6 +90,7 @@ UNFOLD: dict[str, Any] = {
                     _item(
                         "Positions", "account_balance_wallet", "admin:trading_position_changelist"
                     ),
+                    _item("Risk limits", "shield", "admin:trading_riskscope_changelist"),
                 ],
             },
             {

@@ -419,7 +419,12 @@ class RiskScope(models.Model):
     broker or one book. The strictest of the scopes an order falls into counts; an empty limit is none."""
 
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="risk_scopes"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="risk_scopes",
     )
     broker = models.ForeignKey(
         Broker, on_delete=models.CASCADE, null=True, blank=True, related_name="risk_scopes"
