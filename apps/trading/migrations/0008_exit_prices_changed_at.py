@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading', '0006_scope_owner_not_typed'),
+        ('trading', '0007_page_indexes'),
     ]
 
     operations = [
