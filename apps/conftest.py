@@ -11,7 +11,7 @@ from apps.brokers.models import Balance, Broker
 from apps.domain.candles import Timeframe
 from apps.markets.models import Candle, Series, Symbol
 from apps.markets.services import follow
-from apps.trading.models import Book
+from apps.trading.models import Book, BrokerWatch
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -70,6 +70,7 @@ def broker(alice: User) -> Broker:
         balances_as_of=NOW,
     )
     Balance.objects.create(broker=broker, asset="USDT", free=Decimal(1000), locked=0)
+    BrokerWatch.objects.create(broker=broker, polled_at=NOW, reconciled_at=NOW)
     return broker
 
 
@@ -86,10 +87,10 @@ def add_candle(series: Series) -> Callable[..., Candle]:
     """Stores a candle that closed just now: `add_candle(close=101.0, minute=3)`."""
 
     def add(*, close: float = 100.0, minute: int = 0, **values: object) -> Candle:
-        row = {"open": close, "high": close, "low": close, "volume": 1.0, **values}
+        row = {"open": close, "high": close, "low": close, "volume": 1.0, "received_at": NOW}
         opened_at = NOW.replace(hour=10, minute=minute)
         return Candle.objects.create(
-            series=series, opened_at=opened_at, close=close, received_at=NOW, **row
+            series=series, opened_at=opened_at, close=close, **{**row, **values}
         )
 
     return add

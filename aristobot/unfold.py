@@ -58,7 +58,18 @@ UNFOLD: dict[str, Any] = {
     "SIDEBAR": {
         "show_search": True,
         "navigation": [
-            {"items": [_item("Dashboard", "dashboard", "admin:index")]},
+            {
+                "items": [
+                    _item("Dashboard", "dashboard", "admin:index"),
+                    _item(
+                        "Alerts",
+                        "notifications",
+                        "admin:core_alert_changelist",
+                        badge="apps.live.dashboard.count_alerts",
+                        badge_url=reverse_lazy("live:alert_count"),
+                    ),
+                ]
+            },
             {
                 "title": "Trading bot",
                 "separator": True,

@@ -20,7 +20,6 @@ from apps.domain.orders import (
     OrderStatus,
     OrderType,
 )
-from apps.domain.risk import DenialCode
 from apps.markets.models import Symbol
 from apps.markets.services import follow
 from apps.strategies.models import StrategyVersion
@@ -158,7 +157,7 @@ def _decide(
 def _explain(reason: str, order: Order | None) -> str:
     if order is None or order.status != OrderStatus.DENIED:
         return reason
-    return f"{reason} Denied: {DenialCode(order.denial_code).words}"
+    return f"{reason} Denied: {order.denial_words}"
 
 
 def _make_signal(case: Case, action: Action, reason: str, answer: Answer | None) -> Signal:

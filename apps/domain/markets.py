@@ -64,3 +64,10 @@ class Market:
         """Whether the exchange would take an order of this quantity at this price."""
         rounded = self.round_quantity(quantity)
         return rounded >= self.min_quantity and rounded > 0 and rounded * price >= self.min_notional
+
+    def is_too_large(self, quantity: Decimal, price: Decimal, *, at_market: bool = False) -> bool:
+        """Whether the exchange would refuse an order of this quantity at this price for its size."""
+        most = [self.max_quantity, self.market_max_quantity if at_market else ZERO]
+        return any(0 < limit < quantity for limit in most) or (
+            0 < self.max_notional < quantity * price
+        )

@@ -1,10 +1,8 @@
-"""Average-cost position from fills."""
+"""What a position is worth, and by which method its cost is counted."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-
-from apps.domain.orders import OrderSide
 
 ZERO = Decimal(0)
 
@@ -26,20 +24,21 @@ class CostMethod(StrEnum):
         }[self]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Execution:
-    """One fill as the ledger sees it; `fee_base` and `fee_quote` say what the fee took of either asset."""
+#: Counted, never held in lots: what profits are told in.
+_CASH = frozenset(
+    "USDT USDC FDUSD TUSD DAI USD EUR GBP CHF JPY AUD CAD TRY BRL".split()  # noqa: SIM905
+)
 
-    side: OrderSide
-    quantity: Decimal
-    price: Decimal
-    fee_base: Decimal = ZERO
-    fee_quote: Decimal = ZERO
+
+def is_cash(asset: str) -> bool:
+    """Whether it is money, of which one piece is like another, rather than a coin with a purchase."""
+    return asset in _CASH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """Base `quantity` held, what it `cost` in quote (fees included), and what sales have earned so far."""
+    """Base `quantity` held, what it `cost` in quote (fees included), and what sales have earned so far;
+    how it came to that is the business of lots."""
 
     quantity: Decimal = ZERO
     cost: Decimal = ZERO
@@ -53,20 +52,3 @@ class Holding:
     def unrealized_pnl(self, price: Decimal) -> Decimal:
         """What selling everything at `price` would add, before its fee."""
         return self.quantity * price - self.cost
-
-    def apply(self, execution: Execution) -> "Holding":
-        """The holding after one fill; a sale realises its proceeds less the average cost of what left."""
-        if execution.side is OrderSide.BUY:
-            return replace(
-                self,
-                quantity=self.quantity + execution.quantity - execution.fee_base,
-                cost=self.cost + execution.quantity * execution.price + execution.fee_quote,
-            )
-        gone = execution.quantity + execution.fee_base
-        cost_gone = self.cost if gone >= self.quantity else self.cost * gone / self.quantity
-        proceeds = execution.quantity * execution.price - execution.fee_quote
-        return Holding(
-            quantity=max(ZERO, self.quantity - gone),
-            cost=self.cost - cost_gone,
-            realized_pnl=self.realized_pnl + proceeds - cost_gone,
-        )

@@ -26,6 +26,24 @@ FROM (SELECT * FROM markets_candle WHERE series_id = %s AND opened_at <= %s
       ORDER BY opened_at DESC LIMIT %s) AS newest
 """
 
+# Of the candles that had closed by then the one that closed last, in whatever timeframe.
+_CLOSE = """
+SELECT newest.close
+FROM markets_symbol AS symbol
+JOIN markets_series AS series ON series.symbol_id = symbol.id
+CROSS JOIN LATERAL (
+    SELECT close, opened_at + series.timeframe::interval AS closed_at
+    FROM markets_candle
+    WHERE series_id = series.id AND opened_at <= %(at)s - series.timeframe::interval
+    ORDER BY opened_at DESC LIMIT 1
+) AS newest
+WHERE symbol.exchange = %(exchange)s AND symbol.environment = %(environment)s
+  AND symbol.base = %(base)s AND symbol.quote = %(quote)s AND newest.closed_at > %(at)s - interval '1 day'
+ORDER BY newest.closed_at DESC LIMIT 1
+"""
+#: Between two assets without a market of their own.
+_BRIDGE = "USDT"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
@@ -102,6 +120,28 @@ def list_priced_symbols(*, exchange: str, environment: str) -> QuerySet[Symbol]:
         environment=environment,
         is_trading=True,
     )
+
+
+def find_rate(
+    *, exchange: str, environment: str, asset: str, quote: str, at: datetime
+) -> Decimal | None:
+    """What one `asset` was worth in `quote` by the candle that had closed last, at most a day before; over
+    USDT where the two have no market. None where that isn't known."""
+
+    def find(base: str, other: str) -> Decimal | None:
+        if base == other:
+            return Decimal(1)
+        place = {"exchange": exchange, "environment": environment}
+        with connection.cursor() as cursor:
+            cursor.execute(_CLOSE, {**place, "base": base, "quote": other, "at": at})
+            row = cursor.fetchone()
+        return Decimal(str(row[0])) if row else None
+
+    direct = find(asset, quote)
+    if direct is not None:
+        return direct
+    worth, unit = find(asset, _BRIDGE), find(quote, _BRIDGE)
+    return worth / unit if worth is not None and unit else None
 
 
 def list_newest_undispatched(*, stored_before: datetime) -> list[Candle]:

@@ -1,5 +1,6 @@
 """The order gate: the one door through which every wish to trade becomes an order, or a denial."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,11 +19,21 @@ from apps.domain.orders import (
     OrderType,
     TimeInForce,
 )
-from apps.domain.risk import DenialCode
-from apps.domain.sizing import affordable_amount
+from apps.domain.risk import (
+    PRICE_BAND,
+    STALE_CANDLES,
+    Denial,
+    DenialCode,
+    RiskState,
+    find_breach,
+    is_off_price,
+    plain,
+)
+from apps.domain.sizing import affordable_amount, is_sellable_again
 from apps.markets.models import Symbol
 from apps.trading.events import record_event
 from apps.trading.models import Book, Order
+from apps.trading.scopes import Scope, read_scopes
 from apps.trading.standing import Standing, Unsettled, lock_and_read
 
 #: Share of a trade that the exchange may take; what it really took is read from the fills.
@@ -31,6 +42,13 @@ FEE_RATE = Decimal("0.001")
 QUOTE_STEP = Decimal("0.00000001")
 #: How long an order may wait to be sent.
 ORDER_LIFETIME = timedelta(seconds=30)
+#: Entries wait for a monitor that has not looked at the broker for longer than this.
+POLL_AGE = timedelta(seconds=60)
+#: What a broker's automation has to be for a source that is not a person.
+AUTOMATION_OF = {
+    OrderSource.STRATEGY: Automation.STRATEGIES,
+    OrderSource.WEBHOOK: Automation.WEBHOOKS,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +56,8 @@ class Signal:
     """A wish to trade: what, why, on which price it was decided, and when it stops being worth it (only
     entries do). The size is a base `quantity`, or a `quote_amount` to spend; an exit without one sells
     everything. With a `position_version` it holds for the position as it was then, and no other; what
-    `replaces` an order is not sent before that one is settled."""
+    `replaces` an order is not sent before that one is settled. `owner_id` says whose wish it is, where
+    somebody from outside expressed it."""
 
     side: OrderSide
     order_type: OrderType
@@ -57,15 +76,23 @@ class Signal:
     time_in_force: TimeInForce = TimeInForce.GTC
     position_version: int | None = None
     replaces: Order | None = None
+    owner_id: int | None = None
+
+    @property
+    def expected_price(self) -> Decimal:
+        """What a unit is expected to trade at."""
+        return self.price or self.trigger_price or self.reference_price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
     """All that the rules look at."""
 
-    signal: Signal
+    book: Book
     symbol: Symbol
+    signal: Signal
     standing: Standing
+    scopes: Sequence[Scope]
     now: datetime
 
     @property
@@ -73,10 +100,8 @@ class _Case:
         return self.signal.purpose.reduces
 
     @property
-    def price(self) -> Decimal:
-        """What a unit is expected to trade at."""
-        signal = self.signal
-        return signal.price or signal.trigger_price or signal.reference_price
+    def is_automatic(self) -> bool:
+        return self.signal.source is not OrderSource.MANUAL
 
     @property
     def others(self) -> list[Unsettled]:
@@ -100,12 +125,29 @@ class _Case:
 def place(*, book: Book, symbol: Symbol, signal: Signal, now: datetime) -> Order:
     """The order that `signal` becomes: created and on its way, or denied with its code and words. The
     same dedup key always gives the same order. No exchange is asked; holds the broker's row lock."""
-    standing = lock_and_read(book=book, symbol=symbol, dedup_key=signal.dedup_key)
+    standing = lock_and_read(
+        book=book, symbol=symbol, dedup_key=signal.dedup_key, replaces=signal.replaces
+    )
     if standing.earlier_order_id:
         return Order.objects.get(pk=standing.earlier_order_id)
-    case = _Case(signal=signal, symbol=symbol, standing=standing, now=now)
-    quantity, quote_amount = _size(case)
-    denial = _find_denial(case, quantity=quantity, quote_amount=quote_amount)
+    case = _Case(
+        book=book,
+        symbol=symbol,
+        signal=signal,
+        standing=standing,
+        scopes=()
+        if signal.purpose.reduces
+        else read_scopes(
+            book=book,
+            symbol=symbol,
+            price=signal.expected_price,
+            replaces=signal.replaces,
+            now=now,
+        ),
+        now=now,
+    )
+    size = _size(case)
+    denial = _find_denial(case, size)
     order = Order.objects.create(
         owner_id=book.owner_id,
         book=book,
@@ -117,8 +159,8 @@ def place(*, book: Book, symbol: Symbol, signal: Signal, now: datetime) -> Order
         purpose=signal.purpose,
         side=signal.side,
         order_type=signal.order_type,
-        quantity=quantity,
-        quote_amount=quote_amount,
+        quantity=size.quantity,
+        quote_amount=size.quote_amount,
         price=signal.price,
         trigger_price=signal.trigger_price,
         time_in_force=signal.time_in_force,
@@ -126,7 +168,7 @@ def place(*, book: Book, symbol: Symbol, signal: Signal, now: datetime) -> Order
         stop_loss=signal.stop_loss,
         take_profit=signal.take_profit,
         status=OrderStatus.DENIED if denial else OrderStatus.CREATED,
-        denial_code=denial or "",
+        denial_code=denial.code if denial else "",
         reason=signal.reason,
         replaces_id=case.replaces_id,
         valid_until=min(signal.valid_until, now + ORDER_LIFETIME),
@@ -139,52 +181,90 @@ def place(*, book: Book, symbol: Symbol, signal: Signal, now: datetime) -> Order
     return order
 
 
-def _size(case: _Case) -> tuple[Decimal | None, Decimal | None]:
-    """Base quantity and quote amount to ask for. A strategy's amount is cut to what is affordable; an
-    exit never sells more than its position holds."""
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """What to ask the exchange for, in one of two units, and what it is expected to come to in both."""
+
+    quantity: Decimal | None
+    quote_amount: Decimal | None
+    price: Decimal
+
+    @property
+    def base(self) -> Decimal:
+        return self.quantity if self.quantity is not None else self.value / self.price
+
+    @property
+    def value(self) -> Decimal:
+        if self.quote_amount is not None:
+            return self.quote_amount
+        return (self.quantity or Decimal(0)) * self.price
+
+
+def _size(case: _Case) -> _Size:
+    """An automatic amount is cut to what is affordable, what a person typed is not; an exit never sells
+    more than its position holds. What is no number is nothing."""
     signal, market = case.signal, case.symbol.to_market()
-    if case.reduces:
-        held = case.standing.held
-        return market.round_quantity(min(signal.quantity or held, held)), None
-    amount = signal.quote_amount
-    if amount is None:
-        return market.round_quantity(signal.quantity or Decimal(0)), None
-    available = case.standing.available
-    if available is not None and amount.is_finite():
+    if case.reduces or signal.quote_amount is None:
+        wanted = signal.quantity
+        if case.reduces:
+            wanted = case.standing.held if wanted is None else min(wanted, case.standing.held)
+        if wanted is None or not wanted.is_finite():
+            return _Size(Decimal(0), None, case.signal.expected_price)
+        at_market = signal.order_type is OrderType.MARKET
+        return _Size(
+            market.round_quantity(wanted, at_market=at_market), None, case.signal.expected_price
+        )
+    amount, available = signal.quote_amount, case.standing.available
+    if not amount.is_finite():
+        return _Size(None, Decimal(0), case.signal.expected_price)
+    if available is not None and case.is_automatic:
         amount = affordable_amount(wanted=amount, available=available, fee_rate=FEE_RATE)
-    return None, floor_to(amount, QUOTE_STEP) if amount.is_finite() else Decimal(0)
+    return _Size(None, floor_to(amount, QUOTE_STEP), case.signal.expected_price)
 
 
-def _find_denial(
-    case: _Case, *, quantity: Decimal | None, quote_amount: Decimal | None
-) -> DenialCode | None:
-    """The first rule that says no."""
-    if denial := _find_moment_denial(case):
+def _find_denial(case: _Case, size: _Size) -> Denial | None:
+    """The first rule that says no. Of what reduces the exchange itself decides in the end: our list of
+    markets may be wrong or old."""
+    if denial := _find_owner_denial(case) or _find_moment_denial(case):
         return denial
     if case.reduces:
-        is_sellable = case.symbol.to_market().is_sellable(quantity or Decimal(0), case.price)
-        return None if is_sellable else DenialCode.BELOW_MINIMUM
-    # Of exits the exchange itself decides: our list of markets may be wrong or old.
-    if not case.symbol.is_trading:
-        return DenialCode.MARKET_CLOSED
+        is_sellable = case.symbol.to_market().is_sellable(size.base, case.signal.expected_price)
+        return None if is_sellable else Denial(DenialCode.BELOW_MINIMUM)
     return (
         _find_switch_denial(case)
-        or _find_balance_denial(case)
-        or _find_size_denial(case, quantity=quantity, quote_amount=quote_amount)
+        or _find_market_denial(case)
+        or _find_price_denial(case)
+        or _find_balance_denial(case, size)
+        or _find_size_denial(case, size)
+        or _find_limit_denial(case, size)
     )
 
 
-def _find_moment_denial(case: _Case) -> DenialCode | None:
+def _find_owner_denial(case: _Case) -> Denial | None:
+    """Money, broker and wish are of one user; the symbol is one of the broker's; a replacement stays
+    within its book and symbol."""
+    book, symbol, replaced = case.book, case.symbol, case.signal.replaces
+    owners = {book.owner_id, case.standing.broker_owner_id, case.signal.owner_id or book.owner_id}
+    if len(owners) > 1 or (replaced and replaced.book_id != book.pk):
+        return Denial(DenialCode.NOT_OWNED)
+    is_other_symbol = replaced is not None and replaced.symbol_id != symbol.pk
+    if is_other_symbol or (symbol.exchange, symbol.environment) != case.standing.market:
+        return Denial(DenialCode.OTHER_MARKET)
+    return None
+
+
+def _find_moment_denial(case: _Case) -> Denial | None:
     """Whether it is too late, too early, or about something that is not so any more."""
     signal, standing = case.signal, case.standing
     if signal.valid_until <= case.now and not case.reduces:
-        return DenialCode.STALE
+        late = case.now - signal.valid_until
+        return Denial(DenialCode.STALE, f"It was valid until {late.total_seconds():.0f} s ago.")
     if _is_in_flight(case):
-        return DenialCode.IN_FLIGHT
+        return Denial(DenialCode.IN_FLIGHT)
     if case.reduces and standing.position_id is None:
-        return DenialCode.NO_POSITION
+        return Denial(DenialCode.NO_POSITION)
     if signal.position_version not in {None, standing.position_version}:
-        return DenialCode.POSITION_CHANGED
+        return Denial(DenialCode.POSITION_CHANGED)
     return None
 
 
@@ -200,37 +280,90 @@ def _is_in_flight(case: _Case) -> bool:
     return OrderPurpose.EXIT in purposes or case.signal.purpose in purposes
 
 
-def _find_switch_denial(case: _Case) -> DenialCode | None:
+def _find_switch_denial(case: _Case) -> Denial | None:
     if not case.standing.is_active:
-        return DenialCode.BROKER_INACTIVE
-    needed = {
-        OrderSource.STRATEGY: Automation.STRATEGIES,
-        OrderSource.WEBHOOK: Automation.WEBHOOKS,
-    }.get(case.signal.source)
+        return Denial(DenialCode.BROKER_INACTIVE)
+    needed = AUTOMATION_OF.get(case.signal.source)
     if needed and case.standing.automation != needed:
-        return DenialCode.AUTOMATION_OFF
-    is_automatic = case.signal.source is not OrderSource.MANUAL
-    return DenialCode.POSITION_OPEN if case.standing.position_id and is_automatic else None
+        return Denial(DenialCode.AUTOMATION_OFF)
+    scope = max(case.scopes, key=lambda scope: scope.state.severity, default=None)
+    if scope and not scope.state.allows_entries:
+        is_reducing = scope.state is RiskState.REDUCE_ONLY
+        code = DenialCode.REDUCE_ONLY if is_reducing else DenialCode.HALTED
+        return Denial(code, f"For {scope.label}: {scope.reason}")
+    if case.standing.position_id and case.is_automatic:
+        return Denial(DenialCode.POSITION_OPEN)
+    return None
 
 
-def _find_balance_denial(case: _Case) -> DenialCode | None:
-    if case.standing.available is None:
-        return DenialCode.UNKNOWN_BALANCE
-    return DenialCode.INSUFFICIENT_BALANCE if case.standing.available <= 0 else None
+def _find_market_denial(case: _Case) -> Denial | None:
+    """Whether the market is open, and our records and prices are of now."""
+    candle = case.standing.candle
+    if not case.symbol.is_trading:
+        return Denial(DenialCode.MARKET_CLOSED)
+    if candle and case.now - candle.received_at > STALE_CANDLES * candle.timeframe.duration:
+        age = (case.now - candle.received_at).total_seconds()
+        return Denial(
+            DenialCode.STALE_DATA, f"The last candle of {candle.timeframe} came {age:.0f} s ago."
+        )
+    return None
 
 
-def _find_size_denial(
-    case: _Case, *, quantity: Decimal | None, quote_amount: Decimal | None
-) -> DenialCode | None:
-    """The entry has to be sellable again after the fee has come off, or it could never be closed."""
-    price = case.signal.reference_price
-    bought = quantity if quantity is not None else (quote_amount or Decimal(0)) / price
-    if bought <= 0:
-        return DenialCode.INVALID_SIZE
-    if case.standing.available is not None and bought * price > case.standing.available:
-        return DenialCode.INSUFFICIENT_BALANCE
-    market = case.symbol.to_market()
-    worst_price = price * (1 - (case.signal.stop_loss or Decimal(0)))
-    if not market.is_sellable(market.round_quantity(bought) * (1 - FEE_RATE), worst_price):
-        return DenialCode.BELOW_MINIMUM
+def _find_price_denial(case: _Case) -> Denial | None:
+    """Whether the prices that were thought of are near the market, where one is followed; a limit behind
+    a trigger is compared with that."""
+    signal, candle = case.signal, case.standing.candle
+    if candle is None:
+        return None
+    pairs = [(signal.reference_price, candle.close)]
+    if signal.price is not None:
+        pairs.append((signal.price, signal.trigger_price or candle.close))
+    for price, anchor in pairs:
+        if is_off_price(price, anchor):
+            return Denial(
+                DenialCode.PRICE_OFF,
+                f"{plain(price)} is more than {PRICE_BAND:.0%} from {plain(anchor)}.",
+            )
+    return None
+
+
+def _find_balance_denial(case: _Case, size: _Size) -> Denial | None:
+    available = case.standing.available
+    if available is None:
+        return Denial(DenialCode.UNKNOWN_BALANCE)
+    if size.base <= 0 < available:
+        return Denial(DenialCode.INVALID_SIZE)
+    needed = size.value * (1 + FEE_RATE)
+    if available <= 0 or needed > available:
+        return Denial(
+            DenialCode.INSUFFICIENT_BALANCE,
+            f"It needs {plain(needed)} {case.symbol.quote} with the fee;"
+            f" {plain(max(available, Decimal(0)))} can be spent.",
+        )
+    return None
+
+
+def _find_size_denial(case: _Case, size: _Size) -> Denial | None:
+    """The exchange has to take the order, and later its sale: after the fee has come off the coins, now,
+    at the stop-loss and at the take-profit."""
+    market, signal = case.symbol.to_market(), case.signal
+    price = signal.expected_price
+    if not market.is_sellable(size.base, price):
+        return Denial(DenialCode.BELOW_MINIMUM)
+    if market.is_too_large(size.base, price, at_market=signal.order_type is OrderType.MARKET):
+        return Denial(DenialCode.ABOVE_MAXIMUM)
+    prices = [price]
+    if signal.stop_loss is not None:
+        prices.append(price * (1 - signal.stop_loss))
+    if signal.take_profit is not None:
+        prices.append(price * (1 + signal.take_profit))
+    if not is_sellable_again(market, quantity=size.base, prices=prices, fee_rate=FEE_RATE):
+        return Denial(DenialCode.NOT_SELLABLE)
+    return None
+
+
+def _find_limit_denial(case: _Case, size: _Size) -> Denial | None:
+    for scope in case.scopes:
+        if breach := find_breach(scope.limits, scope.exposure_with(size.value)):
+            return Denial(breach.code, f"{breach.detail} (Limit for {scope.label}.)")
     return None

@@ -1,26 +1,77 @@
-"""The ledger: positions and profit, derived from fills and from nothing else."""
+"""The ledger: lots, positions and profit, derived from fills and transfers and from nothing else.
 
-from collections.abc import Sequence
+New fills go on from the open lots. One that comes after later ones has its assets computed again from all
+their movements, as a change of the P&L method does: both ways give the same rows.
+"""
+
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from apps.core.broadcast import Topic, broadcast_on_commit
+from django.db import connection, transaction
+from django.urls import reverse
+
+from apps.core.alerts import raise_alert
+from apps.core.formats import quantity
+from apps.core.models import Alert
+from apps.domain.lots import GRAIN, ZERO, Disposal
 from apps.domain.orders import OrderSide
-from apps.domain.positions import Execution
+from apps.domain.positions import is_cash
 from apps.exchanges import ports
-from apps.trading.models import Fill, Order, Position
+from apps.markets.models import Symbol
+from apps.markets.selectors import find_rate
+from apps.trading.booking import lock_account
+from apps.trading.models import Fill, Order, Position, Transfer
+from apps.trading.movements import assets_of, sort_key
+
+_IS_LATE = """
+SELECT EXISTS (
+    SELECT 1 FROM trading_fill AS fill JOIN markets_symbol AS symbol ON symbol.id = fill.symbol_id
+    WHERE fill.broker_id = %(broker_id)s AND fill.executed_at >= %(at)s
+      AND (fill.executed_at, length(fill.trade_id), fill.trade_id COLLATE "C")
+          > (%(at)s, length(%(trade_id)s), %(trade_id)s)
+      AND NOT fill.id = ANY(%(new)s)
+      AND (symbol.base = ANY(%(assets)s) OR symbol.quote = ANY(%(assets)s)
+           OR fill.fee_asset = ANY(%(assets)s))
+) OR EXISTS (
+    SELECT 1 FROM trading_transfer
+    WHERE broker_id = %(broker_id)s AND asset = ANY(%(assets)s) AND at > %(at)s
+)
+"""
 
 
 def record_fills(*, order: Order, fills: Sequence[ports.Fill]) -> list[Fill]:
-    """Keep the fills we did not have and book them into the position; the new ones. The caller holds the
-    order's row lock."""
-    known = set(order.fills.values_list("trade_id", flat=True))
-    new = [_to_row(order, fill) for fill in fills if fill.trade_id not in known]
-    if not new:
+    """Keep the fills we did not have and book them; the new ones. The caller holds the order's row lock."""
+    told = {fill.trade_id: fill for fill in fills}
+    if not told:
         return []
-    Fill.objects.bulk_create(new)
-    _book(order=order, fills=sorted(new, key=lambda fill: (fill.executed_at, fill.trade_id)))
+    of_market = Fill.objects.filter(broker_id=order.broker_id, symbol_id=order.symbol_id)
+    known = set(of_market.filter(trade_id__in=told).values_list("trade_id", flat=True))
+    new = [_to_row(order, fill) for fill in told.values() if fill.trade_id not in known]
+    if new:
+        new.sort(key=sort_key)
+        Fill.objects.bulk_create(new)
+        _book(order, new)
     return new
+
+
+@transaction.atomic
+def recompute(broker_id: int) -> None:
+    """Compute all lots and positions of a broker again, by its present P&L method."""
+    account = lock_account(broker_id)
+    for asset in list_assets(broker_id):
+        account.replay(asset)
+
+
+def list_assets(broker_id: int) -> list[str]:
+    """Assets a broker has, or ever had, lots of."""
+    fills = Fill.objects.filter(broker_id=broker_id)
+    transfers = Transfer.objects.filter(broker_id=broker_id)
+    bases = set(fills.values_list("symbol__base", flat=True).distinct())
+    moved = set(fills.values_list("symbol__quote", flat=True).distinct())
+    moved |= set(fills.exclude(fee=0).values_list("fee_asset", flat=True).distinct())
+    moved |= set(transfers.values_list("asset", flat=True).distinct())
+    return sorted(bases | {asset for asset in moved if not is_cash(asset)})
 
 
 def _to_row(order: Order, fill: ports.Fill) -> Fill:
@@ -35,64 +86,90 @@ def _to_row(order: Order, fill: ports.Fill) -> Fill:
         price=fill.price,
         fee=fill.fee,
         fee_asset=fill.fee_asset,
+        fee_value=_value_fee(order.symbol, fill),
         is_maker=fill.is_maker,
         executed_at=fill.executed_at,
     )
 
 
-def _book(*, order: Order, fills: Sequence[Fill]) -> None:
-    position = _lock_position(order, opened_at=fills[0].executed_at)
-    holding = position.to_holding()
-    for fill in fills:
-        holding = holding.apply(_to_execution(fill, order))
-    position.quantity = holding.quantity
-    position.cost = holding.cost
-    position.realized_pnl = holding.realized_pnl
-    if order.side == OrderSide.BUY:
-        _set_exit_prices(position, order)
-    elif not order.symbol.to_market().is_sellable(position.quantity, fills[-1].price):
-        position.closed_at = fills[-1].executed_at
-    position.save()
-    broadcast_on_commit(position.owner_id, Topic.POSITIONS, position=position.pk)
-    if order.position_id != position.pk:
-        order.position = position
-        order.save(update_fields=["position"])
-
-
-def _lock_position(order: Order, *, opened_at: datetime) -> Position:
-    """The position the fill belongs to: the order's own, or the open cycle, or a new one."""
-    rows = Position.objects.select_for_update()
-    if order.position_id:
-        return rows.get(pk=order.position_id)
-    position, _created = rows.get_or_create(
-        book_id=order.book_id,
-        symbol=order.symbol,
-        closed_at=None,
-        defaults={"owner_id": order.owner_id, "opened_at": opened_at},
+def _value_fee(symbol: Symbol, fill: ports.Fill) -> Decimal | None:
+    """What the fee was worth in quote currency; one in a third asset by the candle that had closed last."""
+    if fill.fee_asset == symbol.quote or not fill.fee:
+        return fill.fee
+    if fill.fee_asset == symbol.base:
+        return (fill.fee * fill.price).quantize(GRAIN)
+    rate = find_rate(
+        exchange=symbol.exchange,
+        environment=symbol.environment,
+        asset=fill.fee_asset,
+        quote=symbol.quote,
+        at=fill.executed_at,
     )
-    return position
+    return None if rate is None else (fill.fee * rate).quantize(GRAIN)
 
 
-def _to_execution(fill: Fill, order: Order) -> Execution:
-    """A fee in a third asset is kept on the fill and takes nothing of this position."""
-    return Execution(
-        side=OrderSide(fill.side),
-        quantity=fill.quantity,
-        price=fill.price,
-        fee_base=fill.fee if fill.fee_asset == order.symbol.base else Decimal(0),
-        fee_quote=fill.fee if fill.fee_asset == order.symbol.quote else Decimal(0),
-    )
+def _book(order: Order, new: Sequence[Fill]) -> None:
+    account = lock_account(order.broker_id)
+    assets = sorted({asset for fill in new for asset in assets_of(fill)})
+    disposals: list[Disposal] = []
+    if _is_late(new, assets):
+        for asset in assets:
+            disposals += account.replay(asset)
+        order.refresh_from_db(fields=["position"])
+    else:
+        for asset in assets:
+            disposals += account.go_on(order=order, fills=new, asset=asset)
+    if order.side == OrderSide.BUY and (order.stop_loss or order.take_profit):
+        _set_exit_prices(order)
+    ids = {fill.pk for fill in new}
+    caused = (disposal for disposal in disposals if disposal.movement.fill in ids)
+    tell_owners(caused, owner_id=order.owner_id, now=new[-1].executed_at)
 
 
-def _set_exit_prices(position: Position, order: Order) -> None:
+def _is_late(new: Sequence[Fill], assets: Sequence[str]) -> bool:
+    """Whether something later of these assets is booked already."""
+    first = new[0]
+    values = {
+        "broker_id": first.broker_id,
+        "at": first.executed_at,
+        "trade_id": first.trade_id,
+        "new": [fill.pk for fill in new],
+        "assets": list(assets),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_IS_LATE, values)
+        return bool(cursor.fetchone()[0])
+
+
+def _set_exit_prices(order: Order) -> None:
     """Stop-loss and take-profit follow the average fill price of the entry: the stop rounded down to the
     market's tick, the target up."""
     bought = order.fills.filter(side=OrderSide.BUY)
-    quantity = sum((fill.quantity for fill in bought), Decimal(0))
-    average = sum((fill.quantity * fill.price for fill in bought), Decimal(0)) / quantity
-    market = order.symbol.to_market()
+    base = sum((fill.quantity for fill in bought), ZERO)
+    average = sum((fill.quantity * fill.price for fill in bought), ZERO) / base
+    market, prices = order.symbol.to_market(), {}
     if order.stop_loss:
-        position.stop_loss_price = market.round_price(average * (1 - order.stop_loss))
+        prices["stop_loss_price"] = market.round_price(average * (1 - order.stop_loss))
     if order.take_profit:
         target = market.round_price(average * (1 + order.take_profit))
-        position.take_profit_price = target + market.tick_size
+        prices["take_profit_price"] = target + market.tick_size
+    Position.objects.filter(pk=order.position_id).update(**prices)
+
+
+def tell_owners(disposals: Iterable[Disposal], *, owner_id: int, now: datetime) -> None:
+    """Alert for every position that others took coins from."""
+    for disposal in disposals:
+        cycle = disposal.lot.cycle
+        if cycle is None or cycle.book == disposal.movement.book:
+            continue
+        position = Position.objects.select_related("book", "symbol").get(pk=cycle.row)
+        raise_alert(
+            owner_id=owner_id,
+            key=f"position-reduced-{position.pk}",
+            level=Alert.Level.CRITICAL,
+            message=f"{quantity(disposal.quantity)} {position.symbol.base} of {position.book} were sold or"
+            " taken from the account by something else, so its position is smaller by that.",
+            advice="Look at the position and its stop-loss, and stop its strategy if it must not go on.",
+            link=reverse("admin:trading_position_change", args=[position.pk]),
+            now=now,
+        )

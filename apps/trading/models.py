@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from apps.brokers.models import Broker
 from apps.core.fields import QuantityField
 from apps.core.models import OwnedModel
+from apps.domain.lots import Origin
 from apps.domain.orders import (
     LIVE_STATUSES,
     OrderPurpose,
@@ -75,13 +76,17 @@ class Book(OwnedModel):
 
 class Position(OwnedModel):
     """One cycle of a book in a symbol, from the first buy to flat; derived from fills. What is left when
-    it closes is dust: too little for the exchange to take."""
+    it closes, too little for the exchange to take, becomes a lot of dust that is nobody's."""
 
     book = models.ForeignKey(Book, on_delete=models.PROTECT, related_name="positions")
     symbol = models.ForeignKey(Symbol, on_delete=models.PROTECT, related_name="positions")
     quantity = QuantityField(default=Decimal(0))
     cost = QuantityField(default=Decimal(0), help_text="What the quantity cost, fees included")
     realized_pnl = QuantityField(default=Decimal(0))
+    is_incomplete = models.BooleanField(
+        default=False,
+        help_text="A fee or a cost is not in its profit: its price was not known",
+    )
     stop_loss_price = QuantityField(null=True)
     take_profit_price = QuantityField(null=True)
     version = models.PositiveIntegerField(
@@ -236,6 +241,12 @@ class Order(OwnedModel):
         """Quote paid or received per unit, None before the first fill."""
         return self.filled_quote / self.filled_quantity if self.filled_quantity else None
 
+    @property
+    def denial_words(self) -> str:
+        """What the gate said, with the figures it judged by; empty unless it was denied."""
+        said = self.events.filter(status=OrderStatus.DENIED).values_list("message", flat=True)
+        return said.first() or ""
+
 
 class OrderEvent(models.Model):
     """One thing that happened to an order; written once, never changed."""
@@ -266,6 +277,10 @@ class Fill(OwnedModel):
     price = QuantityField()
     fee = QuantityField()
     fee_asset = models.CharField(max_length=20)
+    fee_value = QuantityField(
+        null=True,
+        help_text="What the fee was worth in quote currency when it was paid; None: no price known",
+    )
     is_maker = models.BooleanField()
     executed_at = models.DateTimeField(
         "executed (market time)", help_text="By the exchange's clock"
@@ -273,6 +288,7 @@ class Fill(OwnedModel):
 
     class Meta:
         ordering = ["-executed_at", "-pk"]
+        indexes = [models.Index(fields=["broker", "executed_at"], name="fill_by_time")]
         constraints = [
             # An exchange may count its trades per symbol.
             models.UniqueConstraint(
@@ -292,26 +308,25 @@ class Fill(OwnedModel):
 
 
 class Lot(OwnedModel):
-    """Coins of one purchase that a book still holds some of; what sales take from lots, and in which
-    sequence, is the broker's P&L method. Derived: recomputing from fills gives the same rows."""
-
-    class Origin(models.TextChoices):
-        BOUGHT = "bought", "Bought here"
-        ADOPTED = "adopted", "Came from outside"
-        DUST = "dust", "Left of a closed position"
+    """Coins that came to a book together: of one purchase or, by average cost, of a position's purchases.
+    Which lots a sale takes is the broker's P&L method. Derived: the same fills give the same rows."""
 
     book = models.ForeignKey(Book, on_delete=models.PROTECT, related_name="lots")
     asset = models.CharField(max_length=20)
-    origin = models.CharField(max_length=10, choices=Origin.choices)
+    position = models.ForeignKey(Position, on_delete=models.PROTECT, null=True, related_name="lots")
+    origin = models.CharField(max_length=10, choices=_choices(Origin))
     fill = models.ForeignKey(Fill, on_delete=models.CASCADE, null=True, related_name="lots")
     acquired_at = models.DateTimeField("acquired (market time)")
     quantity = QuantityField()
     remaining = QuantityField()
-    unit_cost = QuantityField(null=True, help_text="None where no price was known")
+    cost = QuantityField(
+        null=True,
+        help_text="What the remaining coins cost, fees included; None where no price was known",
+    )
     cost_asset = models.CharField(max_length=20)
 
     class Meta:
-        ordering = ["acquired_at", "pk"]
+        ordering = ["-acquired_at", "-pk"]
         indexes = [
             models.Index(fields=["book", "asset"], condition=Q(remaining__gt=0), name="lot_open")
         ]
@@ -344,6 +359,32 @@ class Transfer(OwnedModel):
 
     def __str__(self) -> str:
         return f"{self.quantity} {self.asset} at {self.broker}"
+
+
+class Difference(OwnedModel):
+    """What an exchange holds of an asset and our fills and transfers don't explain. It goes when they do,
+    or when it is seen again and becomes a transfer."""
+
+    broker = models.ForeignKey(Broker, on_delete=models.CASCADE, related_name="differences")
+    asset = models.CharField(max_length=20)
+    ours = QuantityField(help_text="By fills and transfers")
+    theirs = QuantityField(help_text="Free and locked at the exchange")
+    first_seen_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-seen_at", "asset"]
+        constraints = [
+            models.UniqueConstraint(fields=["broker", "asset"], name="difference_once_per_asset")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount:+} {self.asset} at {self.broker}"
+
+    @property
+    def amount(self) -> Decimal:
+        """How much more there is at the exchange than we know of."""
+        return self.theirs - self.ours
 
 
 class EquitySnapshot(OwnedModel):
@@ -413,6 +454,28 @@ class RiskScope(models.Model):
 
     def __str__(self) -> str:
         return str(self.book or self.broker or self.owner or "Everybody")
+
+
+class RiskChange(models.Model):
+    """One change of a scope's state: to what, why, and by whom; written once, never changed."""
+
+    scope = models.ForeignKey(RiskScope, on_delete=models.CASCADE, related_name="changes")
+    at = models.DateTimeField()
+    state = models.CharField(max_length=20, choices=_choices(RiskState))
+    reason = models.TextField()
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        help_text="Empty: a limit of its own",
+    )
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.state.replace('_', ' ')}: {self.reason}"
 
 
 class BrokerWatch(models.Model):

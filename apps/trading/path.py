@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from apps.brokers.models import Broker
+from apps.brokers.models import Automation, Broker
 from apps.brokers.services import connect
 from apps.core.alerts import raise_alert
 from apps.core.enqueue import enqueue_on_commit
@@ -41,6 +41,7 @@ from apps.trading.gate import Signal, place
 from apps.trading.ledger import record_fills
 from apps.trading.models import Order
 from apps.trading.plausibility import find_contradiction
+from apps.trading.scopes import ENTRY_IS_STOPPED
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,11 @@ WITH claimed AS (
            OR EXISTS (SELECT 1 FROM trading_order WHERE id = o.replaces_id AND is_settled))
       AND (purpose <> %(entry)s
            OR valid_until > now()
-           AND EXISTS (SELECT 1 FROM brokers_broker WHERE id = o.broker_id AND is_active))
+           AND EXISTS (SELECT 1 FROM brokers_broker AS b
+                       WHERE b.id = o.broker_id AND b.is_active AND b.automation = CASE o.source
+                           WHEN %(strategy)s THEN %(strategies)s
+                           WHEN %(webhook)s THEN %(webhooks)s ELSE b.automation END)
+           AND NOT {ENTRY_IS_STOPPED})
     RETURNING *
 ), event AS (
     INSERT INTO trading_orderevent (order_id, at, status, message, trace_id)
@@ -116,13 +121,17 @@ def submit_order(*, order_id: int) -> None:
 
 def claim(*, order_id: int) -> Order | None:
     """Make a created order ours to send, in one UPDATE; None when another worker has it, while the order
-    it replaces is not settled, or when an entry is too old or its broker has been switched off. What the
-    replaced order has filled meanwhile comes off the quantity."""
+    it replaces is not settled, or when an entry is too old or a switch or risk state
+    stands against it by now. What the replaced order has filled meanwhile comes off the quantity."""
     values: dict[str, Any] = {
         "order_id": order_id,
         "created": OrderStatus.CREATED.value,
         "submitted": OrderStatus.SUBMITTED.value,
         "entry": OrderPurpose.ENTRY.value,
+        "strategy": OrderSource.STRATEGY.value,
+        "strategies": Automation.STRATEGIES.value,
+        "webhook": OrderSource.WEBHOOK.value,
+        "webhooks": Automation.WEBHOOKS.value,
         "window": SEND_WINDOW,
         "message": "Claimed, about to be sent.",
         "trace_id": current_trace_id(),
@@ -399,11 +408,16 @@ def ref_of(order: Order) -> ports.OrderRef:
 
 def look_up(*, order: Order, client: ports.ExchangeClient, now: datetime) -> Order:
     """Ask for one order with its fills and take over what the exchange says; raises OrderNotFound."""
-    report = client.fetch_order(ref_of(order))
-    if report.filled_quantity:
-        fills = client.fetch_fills(order.symbol.name, exchange_order_id=report.exchange_order_id)
-        report = replace(report, fills=tuple(fills))
+    report = with_fills(client.fetch_order(ref_of(order)), client)
     return apply_report(order_id=order.pk, report=report, now=now, asked_at=now)
+
+
+def with_fills(report: ports.OrderReport, client: ports.ExchangeClient) -> ports.OrderReport:
+    """The report with all its fills, which are asked for where there are any."""
+    if not report.filled_quantity:
+        return report
+    fills = client.fetch_fills(report.symbol, exchange_order_id=report.exchange_order_id)
+    return replace(report, fills=tuple(fills))
 
 
 class NotChangeable(Exception):

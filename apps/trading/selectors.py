@@ -8,8 +8,8 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from apps.accounts.models import User
 from apps.core.models import OwnedQuerySet
-from apps.domain.orders import OrderStatus
-from apps.markets.models import Candle
+from apps.domain.orders import LIVE_STATUSES, OrderSource, OrderStatus, OrderType
+from apps.markets.models import Candle, Series
 from apps.trading.models import Order, Position
 
 ZERO = Decimal(0)
@@ -24,8 +24,13 @@ def list_orders(user: User) -> OwnedQuerySet[Order]:
 
 def with_last_price(positions: Positions) -> Positions:
     """Positions with `last_price`, the close of the symbol's newest candle, None without candles."""
-    newest = Candle.objects.filter(series__symbol=OuterRef("symbol")).order_by("-received_at")
-    return positions.annotate(last_price=Subquery(newest.values("close")[:1]))
+    # One candle a series by its index: by the time of arrival all that is stored would be sorted.
+    newest = Candle.objects.filter(series=OuterRef("pk")).order_by("-opened_at").values("pk")[:1]
+    series = Series.objects.filter(symbol=OuterRef(OuterRef("symbol"))).annotate(
+        newest=Subquery(newest)
+    )
+    last = Candle.objects.filter(pk__in=series.values("newest")).order_by("-received_at")
+    return positions.annotate(last_price=Subquery(last.values("close")[:1]))
 
 
 def unrealized_pnl(position: Position) -> Decimal | None:
@@ -40,6 +45,16 @@ def list_open_positions(user: User) -> OwnedQuerySet[Position]:
     """The user's open positions with their `last_price`."""
     mine = Position.objects.for_user(user).filter(closed_at__isnull=True)
     return with_last_price(mine.select_related("symbol", "book", "book__broker"))
+
+
+def is_editable(order: Order) -> bool:
+    """Whether it rests, or is about to, with figures that a person can still change."""
+    return (
+        order.status in LIVE_STATUSES
+        and order.order_type != OrderType.MARKET
+        and order.source != OrderSource.EXTERNAL
+        and order.cancel_requested_at is None
+    )
 
 
 def list_unsettled_orders(broker_id: int) -> list[Order]:

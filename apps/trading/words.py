@@ -3,7 +3,6 @@
 from decimal import Decimal
 
 from apps.domain.orders import OrderStatus
-from apps.domain.risk import DenialCode
 from apps.trading.models import Order
 
 _S = OrderStatus
@@ -30,7 +29,7 @@ def explain(order: Order) -> str:
     """The state of an order in a few sentences."""
     status = OrderStatus(order.status)
     if status is OrderStatus.DENIED:
-        return DenialCode(order.denial_code).words
+        return order.denial_words
     if status is OrderStatus.CREATED and order.replaces_id:
         return f"It waits until order {order.replaces_id} is settled, whose place it takes."
     words = _WORDS[status]

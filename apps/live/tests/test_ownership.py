@@ -14,7 +14,7 @@ from django.urls import reverse
 from apps.accounts.models import User
 from apps.bots.models import Activation, Decision
 from apps.brokers.models import Broker
-from apps.core.models import OwnedModel
+from apps.core.models import Alert, OwnedModel
 from apps.markets.models import Candle, Series
 from apps.strategies.models import Strategy, StrategyVersion
 from apps.trading.models import Book, Fill, Order, Position
@@ -79,7 +79,10 @@ def rows(
         reason=SECRET,
         price=1,
     )
-    made = (book.broker, strategy, version, activation, position, order, fill, decision)
+    alert = Alert.objects.create(
+        owner=owner, key="k", level=Alert.Level.CRITICAL, message=SECRET, last_at=now
+    )
+    made = (alert, book.broker, strategy, version, activation, position, order, fill, decision)
     return {type(row): row for row in made}
 
 

@@ -7,7 +7,7 @@ import pytest
 from apps.domain.orders import OrderPurpose, OrderSide, OrderSource, OrderType
 from apps.markets.models import Symbol
 from apps.trading.gate import Signal
-from apps.trading.models import Book, Order, Position, new_client_order_id
+from apps.trading.models import Book, Lot, Order, Position, new_client_order_id
 from apps.trading.tests.fakes import FakeExchange
 
 
@@ -15,7 +15,7 @@ from apps.trading.tests.fakes import FakeExchange
 def exchange(monkeypatch: pytest.MonkeyPatch) -> FakeExchange:
     """What every broker connects to."""
     fake = FakeExchange()
-    for module in ("path", "monitor"):
+    for module in ("path", "monitor", "sync"):
         monkeypatch.setattr(f"apps.trading.{module}.connect", lambda _broker: fake)
     return fake
 
@@ -72,6 +72,19 @@ def make_order(book: Book, symbol: Symbol) -> Callable[..., Order]:
 @pytest.fixture
 def position(book: Book, symbol: Symbol, now: datetime) -> Position:
     """One bitcoin, bought at 100."""
-    return Position.objects.create(
+    position = Position.objects.create(
         owner=book.owner, book=book, symbol=symbol, quantity=1, cost=100, opened_at=now
     )
+    Lot.objects.create(
+        owner=book.owner,
+        book=book,
+        asset="BTC",
+        position=position,
+        origin="bought",
+        acquired_at=now,
+        quantity=1,
+        remaining=1,
+        cost=100,
+        cost_asset="USDT",
+    )
+    return position

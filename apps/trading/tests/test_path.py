@@ -8,7 +8,7 @@ from apps.brokers.models import Broker
 from apps.domain.orders import OrderSide, OrderStatus
 from apps.exchanges import errors
 from apps.trading.events import record_event
-from apps.trading.models import Fill, Order, OrderEvent, Position
+from apps.trading.models import Fill, Lot, Order, OrderEvent, Position
 from apps.trading.path import apply_report, claim, record_absence, submit_order
 from apps.trading.tests.fakes import FakeExchange, failing, make_fill, make_report
 
@@ -201,8 +201,10 @@ def test_selling_closes_the_position_and_leaves_dust(
 
     position.refresh_from_db()
     assert position.closed_at == fill.executed_at
-    assert position.quantity == Decimal("0.01")
+    assert position.quantity == 0
     assert position.realized_pnl == Decimal("9.7911")
+    dust = Lot.objects.get(origin="dust")
+    assert (dust.remaining, dust.cost, dust.book.kind) == (Decimal("0.01"), 1, "unassigned")
 
 
 def test_absences_are_counted(make_order: MakeOrder, now: datetime) -> None:

@@ -1,10 +1,11 @@
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 
 import pytest
 
 from apps.domain.orders import OrderStatus
-from apps.domain.risk import DenialCode
+from apps.trading.events import record_event
 from apps.trading.models import Order
 from apps.trading.words import explain, shown_price
 
@@ -16,9 +17,11 @@ def test_every_status_says_what_to_do(status: OrderStatus) -> None:
     assert words.endswith(".")
 
 
-@pytest.mark.parametrize("code", DenialCode)
-def test_every_denial_says_what_to_do(code: DenialCode) -> None:
-    assert explain(Order(status="denied", denial_code=code)) == code.words
+def test_a_denial_says_what_the_gate_said(make_order: Callable[..., Order], now: datetime) -> None:
+    order = make_order(status="denied", denial_code="halted")
+    record_event(order, at=now, message="Halted. For you: a bad day.")
+
+    assert explain(order) == "Halted. For you: a bad day."
 
 
 def test_an_unknown_order_is_not_to_be_placed_again() -> None:
