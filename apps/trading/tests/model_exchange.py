@@ -79,24 +79,14 @@ class ModelExchange:
         self.before_arrival()
         if fate is Fate.REFUSED:
             raise errors.InsufficientFunds("too little money")
-        if fate is Fate.LOST:
-            raise errors.OutcomeUnknown("no answer")
         if fate is Fate.DELAYED:
             self.travelling.append((request, deadline))
+        if fate in {Fate.LOST, Fate.DELAYED}:
             raise errors.OutcomeUnknown("no answer")
         if not self.arrive(request, deadline):
             raise errors.Rejected("too late")
         self.before_answer()
-        if fate is Fate.DIED_AFTER:
-            raise Crash
-        if fate is Fate.ANSWER_LOST:
-            raise errors.OutcomeUnknown("no answer")
-        placed = self.book[request.client_order_id]
-        if fate is Fate.ACKNOWLEDGED:
-            return ports.OrderReport.acknowledged(
-                request, exchange_order_id=placed.exchange_order_id, at=self.now, raw={}
-            )
-        return replace(self._report(placed), fills=tuple(placed.fills))
+        return self._answer(self.book[request.client_order_id], fate)
 
     def cancel_order(self, ref: ports.OrderRef) -> ports.OrderReport | None:
         self._check_reachable()
@@ -202,6 +192,17 @@ class ModelExchange:
     def report_of(self, client_order_id: str) -> ports.OrderReport:
         """What the exchange would say of an order now, its fills included."""
         placed = self.book[client_order_id]
+        return replace(self._report(placed), fills=tuple(placed.fills))
+
+    def _answer(self, placed: Placed, fate: Fate) -> ports.OrderReport:
+        if fate is Fate.DIED_AFTER:
+            raise Crash
+        if fate is Fate.ANSWER_LOST:
+            raise errors.OutcomeUnknown("no answer")
+        if fate is Fate.ACKNOWLEDGED:
+            return ports.OrderReport.acknowledged(
+                placed.request, exchange_order_id=placed.exchange_order_id, at=self.now, raw={}
+            )
         return replace(self._report(placed), fills=tuple(placed.fills))
 
     def _visible(self) -> list[Placed]:

@@ -331,7 +331,9 @@ class OrdersOfOneBroker(RuleBasedStateMachine):
         exchange.before_arrival = exchange.before_answer = lambda: None
 
     def _pick_order(self, data: st.DataObject) -> Order | None:
-        live = Order.objects.filter(status__in=LIVE_STATUSES).order_by("pk")
+        # What was not sent yet ends at once: only now and then, or little else would happen.
+        left_alone = {OrderStatus.CREATED} if data.draw(st.integers(0, 3)) else set()
+        live = Order.objects.filter(status__in=LIVE_STATUSES - left_alone).order_by("pk")
         return data.draw(st.sampled_from(list(live))) if live else None
 
     def _age(self, client_order_id: str) -> int:
@@ -380,8 +382,8 @@ def test_no_order_is_sent_twice_and_none_is_lost_whatever_happens(stage: Stage) 
     run_state_machine_as_test(
         lambda: OrdersOfOneBroker(stage),
         settings=settings(
-            max_examples=60,
-            stateful_step_count=25,
+            max_examples=30,
+            stateful_step_count=20,
             deadline=None,
             derandomize=True,
             database=None,
