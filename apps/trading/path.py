@@ -441,6 +441,10 @@ def request_edit(
         raise NotChangeable(f"The order is {order.get_status_display()}: place a new one.")
     if order.order_type == OrderType.MARKET or order.source == OrderSource.EXTERNAL:
         raise NotChangeable("Only limit and conditional orders placed here can be changed.")
+    if OrderPurpose(order.purpose).is_protection:
+        raise NotChangeable(
+            "It follows its position: change the position's stop-loss or take-profit."
+        )
     if order.cancel_requested_at:
         raise NotChangeable("The order is being cancelled or changed already: wait for it.")
     target = quantity or order.quantity or Decimal(0)

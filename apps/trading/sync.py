@@ -23,6 +23,7 @@ from apps.domain.orders import OrderPurpose, OrderSide, OrderSource, OrderStatus
 from apps.exchanges import errors, ports
 from apps.exchanges.costs import costs_of
 from apps.markets.models import Symbol
+from apps.trading import risk
 from apps.trading.events import record_event
 from apps.trading.models import Book, BrokerWatch, Fill, Order
 from apps.trading.path import apply_report
@@ -333,6 +334,7 @@ def read_balances(*, broker_id: int, now: datetime) -> None:
 def _read_balances(broker: Broker, client: ports.ExchangeClient, now: datetime) -> None:
     balances = client.get_balance()
     store_balances(broker_id=broker.pk, balances=balances, as_of=now)
+    risk.judge(broker_id=broker.pk, now=now)
 
 
 def _tell(broker: Broker, findings: Findings, now: datetime) -> None:
