@@ -12,7 +12,6 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
-from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.decorators import action, display
 
 from apps.brokers.models import Broker
@@ -164,7 +163,7 @@ class OrderAdmin(FactAdmin):
         "status",
         "order_type",
         "source",
-        ("created_at", RangeDateFilter),
+        "created_at",
         ("broker", OwnRelatedFilter),
     )
     list_select_related = ("symbol", "broker", "book")

@@ -178,6 +178,9 @@ def place(*, book: Book, symbol: Symbol, signal: Signal, now: datetime) -> Order
     record_event(order, at=now, message=denial.words if denial else signal.reason)
     if denial is None:
         enqueue_on_commit(TaskName.SUBMIT_ORDER, order_id=order.pk)
+        if order.replaces_id and order.position_id:
+            # The leg that locks its coins has to go first.
+            enqueue_on_commit(TaskName.GUARD_POSITION, position_id=order.position_id)
     return order
 
 

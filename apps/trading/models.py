@@ -89,6 +89,9 @@ class Position(OwnedModel):
     )
     stop_loss_price = QuantityField(null=True)
     take_profit_price = QuantityField(null=True)
+    exit_prices_changed_at = models.DateTimeField(
+        null=True, help_text="When the two were last set by hand or by a signal"
+    )
     version = models.PositiveIntegerField(
         default=0,
         help_text="Counts its changes, so that a decision made on an older one is refused",
@@ -98,6 +101,7 @@ class Position(OwnedModel):
 
     class Meta:
         ordering = ["-opened_at"]
+        indexes = [models.Index(fields=["owner", "-opened_at"], name="position_newest_of_owner")]
         constraints = [
             models.UniqueConstraint(
                 fields=["book", "symbol"],
@@ -188,6 +192,10 @@ class Order(OwnedModel):
             ),
             models.Index(fields=["broker", "exchange_order_id"], name="order_exchange_id"),
             models.Index(fields=["owner", "-created_at"], name="order_newest_of_owner"),
+            # What a person filters by finds the rare ones among a million without reading all.
+            models.Index(fields=["owner", "status", "-created_at"], name="order_by_status"),
+            models.Index(fields=["owner", "source", "-created_at"], name="order_by_source"),
+            models.Index(fields=["owner", "order_type", "-created_at"], name="order_by_type"),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -288,7 +296,10 @@ class Fill(OwnedModel):
 
     class Meta:
         ordering = ["-executed_at", "-pk"]
-        indexes = [models.Index(fields=["broker", "executed_at"], name="fill_by_time")]
+        indexes = [
+            models.Index(fields=["broker", "executed_at"], name="fill_by_time"),
+            models.Index(fields=["owner", "-executed_at", "-id"], name="fill_newest_of_owner"),
+        ]
         constraints = [
             # An exchange may count its trades per symbol.
             models.UniqueConstraint(

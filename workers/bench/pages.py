@@ -99,7 +99,7 @@ def _addresses(order: Order) -> Iterator[tuple[str, str, dict[str, object]]]:
         yield f"Orders, {source}", orders, {"source__exact": source}
     yield "Orders of a broker", orders, {"broker__id__exact": order.broker_id}
     month_ago = f"{timezone.now() - timedelta(days=30):%Y-%m-%d}"
-    yield "Orders until a month ago", orders, {"created_at_to": month_ago}
+    yield "Orders until a month ago", orders, {"created_at__lt": f"{month_ago} 00:00:00+00:00"}
     yield "Orders by their symbol", orders, {"q": "BTC/USDT"}
     yield "An order by its id", orders, {"q": order.client_order_id}
     yield "An order", reverse("admin:trading_order_change", args=[order.pk]), {}
