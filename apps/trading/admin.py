@@ -573,13 +573,13 @@ class RiskScopeAdmin(OwnedAdmin):
     inlines = (RiskChangeInline,)
     list_display = ("whose", "state_label", "reason", *RISK_LIMITS)
     list_select_related = ("broker", "book", "owner")
-    readonly_fields = ("state_label", "reason", "changed_at")
+    readonly_fields = ("state_words", "reason", "changed_at")
     fieldsets = (
         (
             None,
             {
                 "description": "Leave both empty for all your trading. An empty limit is none.",
-                "fields": (("broker", "book"), ("state_label", "reason", "changed_at")),
+                "fields": (("broker", "book"), ("state_words", "reason", "changed_at")),
             },
         ),
         ("Orders and positions", {"fields": (RISK_LIMITS[:2], RISK_LIMITS[2:4])}),
@@ -619,7 +619,12 @@ class RiskScopeAdmin(OwnedAdmin):
             return "Each user"
         return str(scope.broker or scope.book or "All of mine")
 
+    @display(description="State")
+    def state_words(self, scope: RiskScope) -> str:
+        """What may be done."""
+        return RiskState(scope.state).words
+
     @display(description="State", label=RISK_LABELS)
     def state_label(self, scope: RiskScope) -> tuple[str, str]:
         """Word and colour."""
-        return scope.state, RiskState(scope.state).words
+        return scope.state, scope.get_state_display()
