@@ -9,7 +9,8 @@ from django.db import connection
 from django.db.models import Q
 
 from apps.core.broadcast import Topic, broadcast_on_commit
-from apps.domain.lots import ZERO, AssetLedger, Cycle, Disposal, Lot, Movement, Origin
+from apps.domain.lots import AssetLedger, Cycle, Disposal, Lot, Movement, Origin
+from apps.domain.markets import ZERO
 from apps.domain.positions import CostMethod
 from apps.trading import models
 from apps.trading.models import Book, Fill, Order, Position

@@ -7,6 +7,7 @@ their movements, as a change of the P&L method does: both ways give the same row
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection, transaction
 from django.urls import reverse
@@ -14,7 +15,8 @@ from django.urls import reverse
 from apps.core.alerts import raise_alert
 from apps.core.formats import quantity
 from apps.core.models import Alert
-from apps.domain.lots import GRAIN, ZERO, Disposal
+from apps.domain.lots import GRAIN, Disposal
+from apps.domain.markets import ZERO
 from apps.domain.orders import OrderSide
 from apps.domain.positions import is_cash
 from apps.exchanges import ports
@@ -129,7 +131,7 @@ def _book(order: Order, new: Sequence[Fill]) -> None:
 def _is_late(new: Sequence[Fill], assets: Sequence[str]) -> bool:
     """Whether something later of these assets is booked already."""
     first = new[0]
-    values = {
+    values: dict[str, Any] = {
         "broker_id": first.broker_id,
         "at": first.executed_at,
         "trade_id": first.trade_id,
@@ -153,14 +155,14 @@ def _set_exit_prices(order: Order) -> None:
     if order.take_profit:
         target = market.round_price(average * (1 + order.take_profit))
         prices["take_profit_price"] = target + market.tick_size
-    Position.objects.filter(pk=order.position_id).update(**prices)
+    Position.objects.filter(orders=order).update(**prices)
 
 
 def tell_owners(disposals: Iterable[Disposal], *, owner_id: int, now: datetime) -> None:
     """Alert for every position that others took coins from."""
     for disposal in disposals:
         cycle = disposal.lot.cycle
-        if cycle is None or cycle.book == disposal.movement.book:
+        if cycle is None or cycle.row is None or cycle.book == disposal.movement.book:
             continue
         position = Position.objects.select_related("book", "symbol").get(pk=cycle.row)
         raise_alert(

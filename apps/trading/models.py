@@ -384,7 +384,8 @@ class Difference(OwnedModel):
     @property
     def amount(self) -> Decimal:
         """How much more there is at the exchange than we know of."""
-        return self.theirs - self.ours
+        amount: Decimal = self.theirs - self.ours
+        return amount
 
 
 class EquitySnapshot(OwnedModel):

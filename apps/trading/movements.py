@@ -5,7 +5,8 @@ from decimal import Decimal
 
 from django.db.models import Q
 
-from apps.domain.lots import GRAIN, ZERO, Cause, Movement
+from apps.domain.lots import GRAIN, Cause, Movement
+from apps.domain.markets import ZERO
 from apps.domain.orders import OrderSide
 from apps.domain.positions import is_cash
 from apps.trading.models import Fill, Transfer
@@ -60,7 +61,8 @@ def fee_in_quote(fill: Fill) -> Decimal | None:
     instead. None where its worth is not known."""
     if fill.fee_asset == fill.symbol.base or not fill.fee:
         return ZERO
-    return fill.fee if fill.fee_asset == fill.symbol.quote else fill.fee_value
+    in_quote: Decimal | None = fill.fee if fill.fee_asset == fill.symbol.quote else fill.fee_value
+    return in_quote
 
 
 def _trade(fill: Fill) -> Movement:
@@ -89,7 +91,8 @@ def _trade(fill: Fill) -> Movement:
 def _quote_flow(fill: Fill) -> Decimal:
     sign = -1 if fill.side == OrderSide.BUY else 1
     fee = fill.fee if fill.fee_asset == fill.symbol.quote else ZERO
-    return (sign * fill.quantity * fill.price - fee).quantize(GRAIN)
+    flow: Decimal = sign * fill.quantity * fill.price - fee
+    return flow.quantize(GRAIN)
 
 
 def _payment(fill: Fill, flow: Decimal, *, worth: Decimal | None) -> Movement:
