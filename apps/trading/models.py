@@ -399,6 +399,11 @@ class EquitySnapshot(OwnedModel):
 
     class Meta:
         ordering = ["-at"]
+        indexes = [
+            models.Index(
+                F("broker"), (F("equity") - F("transferred")).desc(), name="equity_performance"
+            )
+        ]
         constraints = [
             models.UniqueConstraint(fields=["broker", "at"], name="equity_once_per_moment")
         ]

@@ -1,6 +1,6 @@
 """Facts as the ledger of an asset sees them: what a fill or a transfer moved."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from django.db.models import Q
@@ -10,8 +10,7 @@ from apps.domain.markets import ZERO
 from apps.domain.orders import OrderSide
 from apps.domain.positions import is_cash
 from apps.trading.models import Fill, Transfer
-
-CURRENCY = "USDT"
+from apps.trading.selectors import CURRENCY
 
 
 def assets_of(fill: Fill) -> list[str]:
@@ -46,14 +45,6 @@ def read_movements(*, broker_id: int, asset: str) -> list[Movement]:
         return moved
     transfers = Transfer.objects.filter(broker_id=broker_id, asset=asset).order_by("at", "pk")
     return sorted([*map(_transfer, transfers), *moved], key=lambda movement: movement.at)
-
-
-def cash_flow(fills: Sequence[Fill], asset: str) -> Decimal:
-    """How much more cash of a kind fills brought than they took."""
-    total = ZERO
-    for movement in movements_of(fills, asset):
-        total += movement.quantity if movement.is_incoming else -movement.quantity
-    return total
 
 
 def fee_in_quote(fill: Fill) -> Decimal | None:

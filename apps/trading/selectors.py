@@ -7,12 +7,16 @@ from typing import Any, TypeVar
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from apps.accounts.models import User
+from apps.brokers.connection import STABLECOINS
+from apps.brokers.models import Broker
 from apps.core.models import OwnedQuerySet
 from apps.domain.orders import OrderStatus
-from apps.markets.models import Candle
+from apps.markets.models import Candle, Symbol
 from apps.trading.models import Order, Position
 
 ZERO = Decimal(0)
+#: What accounts are valued in.
+CURRENCY = "USDT"
 Positions = TypeVar("Positions", bound=QuerySet[Any])
 _IN_FLIGHT = (OrderStatus.CREATED, OrderStatus.SUBMITTED, OrderStatus.UNKNOWN)
 
@@ -42,6 +46,21 @@ def list_open_positions(user: User) -> OwnedQuerySet[Position]:
     return with_last_price(mine.select_related("symbol", "book", "book__broker"))
 
 
+def last_prices(broker: Broker) -> dict[str, Decimal]:
+    """What one of each asset is worth in USDT where the broker is, by the newest candles; assets that no
+    followed symbol prices are left out."""
+    newest = Candle.objects.filter(series__symbol=OuterRef("pk")).order_by("-received_at")
+    rows = (
+        Symbol.objects.filter(
+            exchange=broker.exchange, environment=broker.environment, quote=CURRENCY
+        )
+        .filter(series__isnull=False)
+        .annotate(last=Subquery(newest.values("close")[:1]))
+    )
+    prices = {row.base: Decimal(str(row.last)) for row in rows if row.last is not None}
+    return {**prices, **dict.fromkeys(STABLECOINS, Decimal(1))}
+
+
 def list_unsettled_orders(broker_id: int) -> list[Order]:
     """Sent orders of a broker that the monitor still has to ask about, oldest first."""
     return list(
@@ -50,6 +69,13 @@ def list_unsettled_orders(broker_id: int) -> list[Order]:
         .exclude(status=OrderStatus.CREATED)
         .order_by("pk")
     )
+
+
+def has_orders_in_flight(broker_id: int) -> bool:
+    """Whether a sent order may have fills that we don't have yet; one that rests has told all of them."""
+    resting = (OrderStatus.CREATED, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
+    unsettled = Order.objects.filter(broker_id=broker_id, is_settled=False)
+    return unsettled.exclude(status__in=resting).exists()
 
 
 def list_waiting_orders(*, created_before: datetime) -> list[Order]:

@@ -11,7 +11,7 @@ from apps.core.tasks import TaskName
 from apps.core.venues import is_reachable
 from apps.domain.environments import Environment, Exchange
 from apps.markets import health
-from apps.trading import monitor, protection
+from apps.trading import ledger, monitor, protection
 
 
 @shared_task(name=TaskName.SWEEP_ORDERS.value)
@@ -41,7 +41,7 @@ def guard_position(*, position_id: int, **_kwargs: object) -> None:
 @shared_task(name=TaskName.RECOMPUTE_LEDGER.value)
 def recompute_ledger(*, broker_id: int, **_kwargs: object) -> None:
     """Compute the ledger of one broker again from its fills."""
-    raise NotImplementedError(f"broker {broker_id}")  # until the ledger brings it
+    ledger.recompute(broker_id)
 
 
 @shared_task(name=TaskName.REFRESH_BALANCES.value)
