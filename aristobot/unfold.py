@@ -58,7 +58,18 @@ UNFOLD: dict[str, Any] = {
     "SIDEBAR": {
         "show_search": True,
         "navigation": [
-            {"items": [_item("Dashboard", "dashboard", "admin:index")]},
+            {
+                "items": [
+                    _item("Dashboard", "dashboard", "admin:index"),
+                    _item(
+                        "Alerts",
+                        "notifications",
+                        "admin:core_alert_changelist",
+                        badge="apps.live.dashboard.count_alerts",
+                        badge_url=reverse_lazy("live:alert_count"),
+                    ),
+                ]
+            },
             {
                 "title": "Trading bot",
                 "separator": True,
@@ -78,6 +89,17 @@ UNFOLD: dict[str, Any] = {
                     _item(
                         "Positions", "account_balance_wallet", "admin:trading_position_changelist"
                     ),
+                ],
+            },
+            {
+                "title": "Accounting",
+                "separator": True,
+                "items": [
+                    _item("Equity", "show_chart", "admin:trading_equitysnapshot_changelist"),
+                    _item("Lots", "toll", "admin:trading_lot_changelist"),
+                    _item("Transfers", "swap_horiz", "admin:trading_transfer_changelist"),
+                    _item("Differences", "difference", "admin:trading_difference_changelist"),
+                    _item("Yearly statement", "description", "trading:statement"),
                 ],
             },
             {

@@ -3,12 +3,22 @@
 from typing import Any
 
 from django.contrib import admin
+from django.core.paginator import Paginator
 from django.db import models
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
+from unfold.decorators import action, display
 
-from apps.core.models import OwnedModel
+from apps.core.alerts import list_alerts, put_away
+from apps.core.formats import NOTHING
+from apps.core.models import Alert, OwnedModel
 
 
 class _OwnedForm:
@@ -74,8 +84,23 @@ class OwnedAdmin(ModelAdmin):
         return type(form.__name__, (_OwnedForm, form), {"owner": request.user})
 
 
+class BoundedPaginator(Paginator[Any]):
+    """Pages of a table that grows for ever: it counts no further than anybody turns pages, so that a page
+    of a million rows costs what a page of a thousand does. Filters lead to what is older."""
+
+    LIMIT = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        """Rows, at most LIMIT."""
+        rows: Any = self.object_list
+        return int(rows.order_by()[: self.LIMIT].count())
+
+
 class FactAdmin(OwnedAdmin):
     """Rows that the system writes and a person only reads."""
+
+    paginator = BoundedPaginator
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody."""
@@ -99,8 +124,125 @@ class OwnRelatedFilter(admin.RelatedFieldListFilter):
         return [(row.pk, str(row)) for row in rows]
 
 
+def dialog_link(url: str, icon: str, words: str) -> SafeString:
+    """A link that opens the dialog of an Unfold action."""
+    return format_html(
+        '<a href="{0}" hx-get="{0}" hx-target="#modal-content" hx-select="#dialog" title="{2}"'
+        ' x-on:htmx:after-on-load="openModal = true" class="dialog-link">'
+        '<span class="material-symbols-outlined">{1}</span> {2}</a>',
+        url,
+        icon,
+        words,
+    )
+
+
 def leave_dialog(request: HttpRequest, target: str) -> HttpResponse:
     """Go on to `target`: a dialog posts by htmx, which follows its own header only."""
     if request.headers.get("HX-Request"):
         return HttpResponse(headers={"HX-Redirect": target})
     return redirect(target)
+
+
+class OpenFilter(admin.SimpleListFilter):
+    """Open alerts, or those whose cause is gone or that were put away."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Open, or not."""
+        return [("open", "Open"), ("over", "Over")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: models.QuerySet[Any]
+    ) -> models.QuerySet[Any]:
+        """By whether it has ended."""
+        if self.value() is None:
+            return queryset
+        return queryset.filter(resolved_at__isnull=self.value() == "open")
+
+
+@admin.register(Alert)
+class AlertAdmin(FactAdmin):
+    """What the user should know: open ones first, the worst before the others."""
+
+    list_display = (
+        "level_label",
+        "message",
+        "advice",
+        "where",
+        "count",
+        "last_at",
+        "state",
+        "changes",
+    )
+    list_display_links = ("message",)
+    sortable_by = ()
+    list_filter = (OpenFilter, "level")
+    actions_detail = ("put_away",)
+    fields = (
+        ("level_label", "state"),
+        "message",
+        "advice",
+        "where",
+        ("count", "created_at", "last_at", "resolved_at"),
+    )
+    readonly_fields = ("level_label", "state", "where", "created_at")
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        """The user's own."""
+        return list_alerts(request.user)
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        """As they come from `list_alerts`."""
+        return (F("resolved_at").desc(nulls_first=True), "rank", "-last_at")
+
+    @display(
+        description="Level", label={"critical": "danger", "warning": "warning", "info": "info"}
+    )
+    def level_label(self, alert: Alert) -> tuple[str, str]:
+        """Word and colour."""
+        return alert.level, alert.get_level_display()
+
+    @display(description="Where")
+    def where(self, alert: Alert) -> SafeString | str:
+        """The page that it is about."""
+        return format_html('<a href="{}">Look at it</a>', alert.link) if alert.link else NOTHING
+
+    @display(description="State")
+    def state(self, alert: Alert) -> str:
+        """In words."""
+        return "open" if alert.resolved_at is None else "over"
+
+    @display(description="Actions")
+    def changes(self, alert: Alert) -> SafeString | str:
+        """What can be done about it."""
+        if alert.resolved_at:
+            return ""
+        return dialog_link(
+            reverse("admin:core_alert_put_away", args=[alert.pk]), "done", "Put away"
+        )
+
+    def _find_open(self, request: HttpRequest, object_id: str | None) -> Alert | None:
+        return self.get_queryset(request).filter(pk=object_id, resolved_at=None).first()
+
+    def has_put_away_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """The owner, while it is open."""
+        return self._find_open(request, object_id) is not None
+
+    @action(
+        description="Put away",
+        icon="done",
+        url_path="put-away",
+        permissions=["put_away"],
+        dialog={
+            "title": "Put this alert away?",
+            "description": "It comes back when the same thing happens again.",
+            "form_submit_text": "Put it away",
+        },
+    )
+    def put_away(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        """The owner has read it."""
+        if alert := self._find_open(request, object_id):
+            put_away(alert, now=timezone.now())
+        return leave_dialog(request, reverse("admin:core_alert_changelist"))

@@ -3,10 +3,12 @@
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import Case, F, IntegerField, Value, When
 
 from apps.core.broadcast import Topic, broadcast_on_commit
-from apps.core.models import Alert
+from apps.core.models import Alert, OwnedQuerySet
+
+_WORST_FIRST = [Alert.Level.CRITICAL, Alert.Level.WARNING, Alert.Level.INFO]
 
 
 def raise_alert(
@@ -46,3 +48,18 @@ def resolve_alert(*, owner_id: int, key: str, now: datetime) -> bool:
 def put_away(alert: Alert, *, now: datetime) -> None:
     """Its owner has read it; the same thing happening again opens a new one."""
     resolve_alert(owner_id=alert.owner_id, key=alert.key, now=now)
+
+
+def list_alerts(user: object) -> OwnedQuerySet[Alert]:
+    """The user's alerts: the open ones first, the worst of them before the others."""
+    rank = Case(
+        *(When(level=level, then=Value(place)) for place, level in enumerate(_WORST_FIRST)),
+        output_field=IntegerField(),
+    )
+    first = F("resolved_at").desc(nulls_first=True)
+    return Alert.objects.for_user(user).annotate(rank=rank).order_by(first, "rank", "-last_at")
+
+
+def list_open_alerts(user: object) -> OwnedQuerySet[Alert]:
+    """What the user should know and has not put away, the worst first."""
+    return list_alerts(user).filter(resolved_at=None)

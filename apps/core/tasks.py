@@ -12,6 +12,7 @@ class TaskName(StrEnum):
     """`<queue>.<verb>_<noun>`: the queue is the part before the dot."""
 
     SUBMIT_ORDER = "orders.submit_order"
+    FLATTEN = "orders.flatten"
     CANCEL_ORDER = "orders.cancel_order"
     EVALUATE_CANDLE = "strategies.evaluate_candle"
     POLL_BROKERS = "monitor.poll_brokers"
@@ -47,8 +48,9 @@ class TaskRule:
 TASKS: dict[TaskName, TaskRule] = {
     TaskName.SUBMIT_ORDER: TaskRule(expires=timedelta(seconds=60)),
     TaskName.CANCEL_ORDER: TaskRule(expires=timedelta(seconds=10)),
+    TaskName.FLATTEN: TaskRule(expires=timedelta(seconds=10), every=timedelta(seconds=10)),
     TaskName.EVALUATE_CANDLE: TaskRule(expires=timedelta(seconds=60)),
-    TaskName.POLL_BROKERS: TaskRule(expires=timedelta(seconds=10), every=timedelta(seconds=10)),
+    TaskName.POLL_BROKERS: TaskRule(expires=timedelta(seconds=1), every=timedelta(seconds=1)),
     TaskName.POLL_BROKER: TaskRule(expires=timedelta(seconds=10)),
     TaskName.GUARD_POSITION: TaskRule(expires=timedelta(seconds=10)),
     TaskName.RECOMPUTE_LEDGER: TaskRule(expires=timedelta(minutes=10)),

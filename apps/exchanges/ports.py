@@ -485,17 +485,23 @@ class Broker(Protocol):
     def fetch_open_orders(self, symbol: str | None = None) -> list[OrderReport]:
         """Open orders of one symbol, or of all, whoever placed them; conditional ones included."""
 
-    def fetch_closed_orders(self, symbol: str, *, since: datetime) -> list[OrderReport]:
-        """Orders created from `since` on that rest no more, oldest first; conditional ones included."""
+    def fetch_closed_orders(self, symbol: str | None, *, since: datetime) -> list[OrderReport]:
+        """Orders created from `since` on that rest no more, oldest first; conditional ones included.
+
+        Without a symbol of all, and Unsupported where the exchange tells history by symbol alone.
+        """
 
     def fetch_fills(
         self,
-        symbol: str,
+        symbol: str | None,
         *,
         exchange_order_id: str | None = None,
         since: datetime | None = None,
     ) -> list[Fill]:
-        """Every fill of a symbol, oldest first, optionally of one order, from `since` on."""
+        """Every fill of a symbol, oldest first, optionally of one order, from `since` on.
+
+        Without a symbol as above.
+        """
 
     def test_connection(self) -> ConnectionReport:
         """Whether the key works and what it may do; raises nothing of the exchange's."""

@@ -8,6 +8,7 @@ from redis import RedisError
 
 from apps.accounts.models import User
 from apps.brokers.selectors import list_brokers
+from apps.core.alerts import list_open_alerts
 from apps.core.health import ProcessHealth, is_listening, list_processes
 from apps.core.venues import paper_environment
 from apps.domain.environments import Environment
@@ -45,6 +46,13 @@ def environment_badge(request: HttpRequest) -> list[str] | None:
     return list(_BADGES[paper_environment()])
 
 
+def count_alerts(request: HttpRequest) -> str:
+    """How many alerts are open, for the menu; nothing for none."""
+    if not request.user.is_authenticated:
+        return ""
+    return str(list_open_alerts(request.user).count() or "")
+
+
 def add_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Unfold's hook: what the first page shows."""
     context.update(read_dashboard(request.user), title="Dashboard")
@@ -56,6 +64,7 @@ def read_dashboard(user: Any) -> dict[str, Any]:
     assert isinstance(user, User)  # noqa: S101  only signed-in users get here
     positions = list(list_open_positions(user)[:20])
     return {
+        "alerts": list_open_alerts(user)[:3],
         "accounts": selectors.list_accounts(user),
         "positions": [(position, unrealized_pnl(position)) for position in positions],
         "orders": list_orders(user)[:8],

@@ -5,14 +5,14 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from apps.live.dashboard import read_dashboard
+from apps.live.dashboard import count_alerts, read_dashboard
 from apps.live.selectors import find_chart_activation, read_chart
 
 
 @require_GET
 @staff_member_required
 def dashboard(request: HttpRequest) -> HttpResponse:
-    """The moving part of the dashboard, asked for every two seconds."""
+    """The moving part of the dashboard."""
     return render(request, "live/dashboard.html", read_dashboard(request.user))
 
 
@@ -24,3 +24,10 @@ def chart(request: HttpRequest, activation_id: int) -> JsonResponse:
     if activation is None:
         raise Http404("You have no such activation.")
     return JsonResponse(read_chart(activation))
+
+
+@require_GET
+@staff_member_required
+def alert_count(request: HttpRequest) -> HttpResponse:
+    """The number beside Alerts in the menu."""
+    return HttpResponse(count_alerts(request))

@@ -3,18 +3,37 @@
 import json
 from typing import Any
 
-from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils.html import format_html
+from django.contrib import admin, messages
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
-from unfold.decorators import display
+from unfold.contrib.filters.admin import RangeDateFilter
+from unfold.decorators import action, display
 
-from apps.core.admin import FactAdmin, OwnRelatedFilter
+from apps.brokers.models import Broker
+from apps.core.admin import FactAdmin, OwnRelatedFilter, dialog_link, leave_dialog
 from apps.core.formats import NOTHING, price, quantity, share, signed_money
-from apps.trading.models import Fill, Order, OrderEvent, Position
-from apps.trading.selectors import unrealized_pnl, with_last_price
+from apps.domain.orders import LIVE_STATUSES, TERMINAL_STATUSES
+from apps.markets.models import Symbol
+from apps.trading.forms import EditForm, OnceForm
+from apps.trading.models import (
+    Difference,
+    EquitySnapshot,
+    Fill,
+    Lot,
+    Order,
+    OrderEvent,
+    Position,
+    Transfer,
+)
+from apps.trading.path import NotChangeable, request_cancel, request_edit
+from apps.trading.selectors import is_editable, unrealized_pnl, with_last_price
+from apps.trading.ticket import close_position
+from apps.trading.words import explain, shown_price
 
 STATUS_LABELS = {
     "created": "info",
@@ -89,6 +108,26 @@ class FillInline(ReadOnlyInline):
         return f"{quantity(fill.fee)} {fill.fee_asset}"
 
 
+class StateFilter(admin.SimpleListFilter):
+    """Open orders are those that something may still happen to."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Open, or not."""
+        return [("open", "Open"), ("ended", "Ended")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """By status, which has an index."""
+        match self.value():
+            case "open":
+                return queryset.filter(status__in=LIVE_STATUSES)
+            case "ended":
+                return queryset.filter(status__in=TERMINAL_STATUSES)
+        return queryset
+
+
 @admin.register(Order)
 class OrderAdmin(FactAdmin):
     """Every order we ever wanted, the denied ones included."""
@@ -97,19 +136,33 @@ class OrderAdmin(FactAdmin):
         "created_at",
         "symbol",
         "side_label",
-        "purpose",
+        "kind",
         "size",
         "filled",
-        "average",
+        "telling_price",
+        "total",
         "status_label",
         "money",
         "book",
+        "changes",
     )
-    list_filter = ("status", "side", "source", ("broker", OwnRelatedFilter))
+    # Any other sequence would have to sort all of a user's orders.
+    sortable_by = ("created_at",)
+    list_filter = (
+        StateFilter,
+        "status",
+        "order_type",
+        "source",
+        ("created_at", RangeDateFilter),
+        ("broker", OwnRelatedFilter),
+    )
     list_select_related = ("symbol", "broker", "book")
-    search_fields = ("client_order_id", "exchange_order_id", "symbol__name")
+    search_fields = ("client_order_id",)
+    search_help_text = "Part of a symbol's name, a client order id or the exchange's id"
+    actions_detail = ("cancel", "edit")
+    change_form_outer_before_template = "admin/trading/order/follow.html"
     inlines = (EventInline, FillInline)
-    readonly_fields = ("denial", "size", "filled", "average", "money", "stop", "target")
+    readonly_fields = ("explanation", "size", "filled", "average", "money", "stop", "target")
     fieldsets = (
         (
             None,
@@ -117,12 +170,21 @@ class OrderAdmin(FactAdmin):
                 "fields": (
                     ("symbol", "side", "order_type"),
                     ("status", "exchange_status"),
-                    "denial",
+                    "explanation",
                     "reason",
                 )
             },
         ),
-        ("Size", {"fields": (("size", "filled", "average"), ("stop", "target"))}),
+        (
+            "Size",
+            {
+                "fields": (
+                    ("size", "filled", "average"),
+                    ("price", "trigger_price"),
+                    ("stop", "target"),
+                )
+            },
+        ),
         ("Where", {"fields": (("broker", "money", "book"), ("source", "purpose", "position"))}),
         (
             "Names and times",
@@ -130,10 +192,27 @@ class OrderAdmin(FactAdmin):
                 "fields": (
                     ("client_order_id", "exchange_order_id"),
                     ("created_at", "submitted_at", "terminal_at"),
+                    "replaces",
                 )
             },
         ),
     )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """By what has an index: a part of an id would have to be looked for in every order there is."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        symbols = Symbol.objects.filter(name__icontains=term).values("pk")
+        brokers = Broker.objects.for_user(request.user).values("pk")
+        named = queryset.filter(
+            Q(client_order_id=term)
+            | Q(exchange_order_id=term, broker__in=brokers)
+            | Q(symbol__in=list(symbols.values_list("pk", flat=True)))
+        )
+        return named, False
 
     @display(description="Status", label=STATUS_LABELS, ordering="status")
     def status_label(self, order: Order) -> tuple[str, str]:
@@ -145,10 +224,16 @@ class OrderAdmin(FactAdmin):
         """Word and colour."""
         return order.side, order.get_side_display()
 
-    @display(description="Why it was denied")
-    def denial(self, order: Order) -> str:
+    @display(description="Type")
+    def kind(self, order: Order) -> str:
+        """How it trades, and what for where that is not the same."""
+        words = order.get_order_type_display()
+        return words if order.purpose == order.order_type else f"{words}, {order.purpose}"
+
+    @display(description="What it means")
+    def explanation(self, order: Order) -> str:
         """What happened and what to do."""
-        return order.denial_words or NOTHING
+        return explain(order)
 
     @display(description="Size")
     def size(self, order: Order) -> str:
@@ -156,6 +241,19 @@ class OrderAdmin(FactAdmin):
         if order.quantity is not None:
             return f"{quantity(order.quantity)} {order.symbol.base}"
         return f"{quantity(order.quote_amount)} {order.symbol.quote}"
+
+    @display(description="Price")
+    def telling_price(self, order: Order) -> SafeString:
+        """What was paid, else what it waits for, else its limit."""
+        number, words = shown_price(order)
+        return format_html('{} <small class="muted">{}</small>', price(number), words)
+
+    @display(description="Total")
+    def total(self, order: Order) -> str:
+        """Quote currency that has changed hands."""
+        return (
+            f"{price(order.filled_quote)} {order.symbol.quote}" if order.filled_quote else NOTHING
+        )
 
     @display(description="Stop-loss")
     def stop(self, order: Order) -> str:
@@ -181,6 +279,84 @@ class OrderAdmin(FactAdmin):
     def money(self, order: Order) -> str:
         """What it is worth."""
         return order.broker.get_environment_display()
+
+    @display(description="Actions")
+    def changes(self, order: Order) -> SafeString | str:
+        """What can still be done about it."""
+        if order.status not in LIVE_STATUSES:
+            return ""
+        if order.cancel_requested_at:
+            return "being cancelled"
+        links = [("trading_order_cancel", "cancel", "Cancel")]
+        if is_editable(order):
+            links.append(("trading_order_edit", "edit", "Edit"))
+        return format_html_join(
+            " ",
+            "{}",
+            (
+                [dialog_link(reverse(f"admin:{name}", args=[order.pk]), icon, words)]
+                for name, icon, words in links
+            ),
+        )
+
+    def _find(self, request: HttpRequest, object_id: str | None) -> Order | None:
+        return self.get_queryset(request).filter(pk=object_id).first()
+
+    def has_cancel_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """The owner, while it is not over and not being cancelled already."""
+        order = self._find(request, object_id)
+        return bool(order and order.status in LIVE_STATUSES and not order.cancel_requested_at)
+
+    def has_edit_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """The owner, of one that rests with a price of its own."""
+        order = self._find(request, object_id)
+        return order is not None and is_editable(order)
+
+    @action(
+        description="Cancel",
+        icon="cancel",
+        url_path="cancel",
+        permissions=["cancel"],
+        dialog={
+            "title": "Cancel this order?",
+            "description": "The exchange is asked to take it out of its book. What is filled by then stays"
+            " yours, and a stop-loss that is cancelled protects no more.",
+            "form_submit_text": "Cancel the order",
+        },
+    )
+    def cancel(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        """A wish: the exchange decides what comes first, the cancel or a fill."""
+        request_cancel(order_id=int(object_id), now=timezone.now(), reason="Cancelled by hand.")
+        messages.info(request, "It is being cancelled. Its page tells when the exchange confirms.")
+        return leave_dialog(request, reverse("admin:trading_order_change", args=[object_id]))
+
+    @action(
+        description="Edit",
+        icon="edit",
+        url_path="edit",
+        permissions=["edit"],
+        dialog={
+            "title": "Change this order?",
+            "description": "A new order takes its place once the old one has ended, for what is not filled"
+            " by then.",
+            "form_class": EditForm,
+            "form_submit_text": "Change the order",
+        },
+    )
+    def edit(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        """A new row instead of the old one."""
+        shown = form.order
+        try:
+            shown = request_edit(
+                order=shown,
+                quantity=form.cleaned_data.get("quantity"),
+                price=form.cleaned_data.get("price"),
+                trigger_price=form.cleaned_data.get("trigger_price"),
+                now=timezone.now(),
+            )
+        except NotChangeable as error:
+            messages.error(request, str(error))
+        return leave_dialog(request, reverse("admin:trading_order_change", args=[shown.pk]))
 
 
 @admin.register(Fill)
@@ -243,7 +419,10 @@ class PositionAdmin(FactAdmin):
         "realized",
         "money",
         "book",
+        "changes",
     )
+    sortable_by = ("opened_at",)
+    actions_detail = ("close",)
     list_filter = (("closed_at", admin.EmptyFieldListFilter), ("book__broker", OwnRelatedFilter))
     list_select_related = ("symbol", "book__broker")
     search_fields = ("symbol__name",)
@@ -287,10 +466,228 @@ class PositionAdmin(FactAdmin):
 
     @display(description="Realised P&L", ordering="realized_pnl")
     def realized(self, position: Position) -> SafeString | str:
-        """Earned by its sales."""
-        return signed_money(position.realized_pnl, position.symbol.quote)
+        """Earned by its sales, and whether something is missing in that."""
+        earned = signed_money(position.realized_pnl, position.symbol.quote)
+        if not position.is_incomplete:
+            return earned
+        return format_html(
+            '{} <small class="muted" title="The price of a fee, or of coins that came from outside, was not'
+            ' known, so it is left out.">incomplete</small>',
+            earned,
+        )
 
     @display(description="Money")
     def money(self, position: Position) -> str:
         """What it is worth."""
         return position.book.broker.get_environment_display()
+
+    @display(description="Actions")
+    def changes(self, position: Position) -> SafeString | str:
+        """What can still be done about it."""
+        if not position.is_open:
+            return ""
+        url = reverse("admin:trading_position_close", args=[position.pk])
+        return dialog_link(url, "output", "Close")
+
+    def has_close_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """The owner, while it is open."""
+        rows = self.get_queryset(request)
+        return bool(rows.filter(pk=object_id, closed_at__isnull=True).exists())
+
+    @action(
+        description="Close",
+        icon="output",
+        url_path="close",
+        permissions=["close"],
+        dialog={
+            "title": "Sell all of it now?",
+            "description": "Everything is sold at market. A stop-loss that rests for it is cancelled first.",
+            "form_class": OnceForm,
+            "form_submit_text": "Sell all of it",
+        },
+    )
+    def close(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        """An exit through the gate; its page tells how it goes."""
+        order = close_position(
+            position=self.get_queryset(request).get(pk=object_id),
+            key=form.cleaned_data["key"],
+            now=timezone.now(),
+        )
+        return leave_dialog(request, reverse("admin:trading_order_change", args=[order.pk]))
+
+
+class OpenLotFilter(admin.SimpleListFilter):
+    """Lots with something left."""
+
+    title = "what is left"
+    parameter_name = "left"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Held or sold."""
+        return [("held", "Held"), ("gone", "All of it sold")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """One of both, or all."""
+        match self.value():
+            case "held":
+                return queryset.filter(remaining__gt=0)
+            case "gone":
+                return queryset.filter(remaining=0)
+        return queryset
+
+
+@admin.register(Lot)
+class LotAdmin(FactAdmin):
+    """What is held: which coins, since when, at what cost."""
+
+    list_display = (
+        "acquired_at",
+        "asset",
+        "origin_label",
+        "left",
+        "amount",
+        "unit_cost",
+        "total",
+        "money",
+        "book",
+    )
+    list_filter = (OpenLotFilter, "origin", ("book__broker", OwnRelatedFilter))
+    list_select_related = ("book__broker",)
+    search_fields = ("asset",)
+    fields = (
+        ("asset", "origin_label", "money"),
+        ("left", "amount"),
+        ("unit_cost", "total"),
+        ("book", "position"),
+        ("acquired_at", "fill"),
+    )
+    readonly_fields = ("origin_label", "left", "amount", "unit_cost", "total", "money")
+
+    @display(
+        description="Origin",
+        ordering="origin",
+        label={"bought": "success", "adopted": "warning", "dust": "info"},
+    )
+    def origin_label(self, lot: Lot) -> tuple[str, str]:
+        """What was not bought here is flagged."""
+        words = {"bought": "bought here", "adopted": "from outside", "dust": "dust of a position"}
+        return lot.origin, words[lot.origin]
+
+    @display(description="Left", ordering="remaining")
+    def left(self, lot: Lot) -> str:
+        """Not sold yet."""
+        return quantity(lot.remaining)
+
+    @display(description="Came in", ordering="quantity")
+    def amount(self, lot: Lot) -> str:
+        """All of it."""
+        return quantity(lot.quantity)
+
+    @display(description="Cost per unit")
+    def unit_cost(self, lot: Lot) -> str:
+        """Fees included; of nothing left there is none."""
+        if lot.cost is None:
+            return "not known"
+        return f"{price(lot.cost / lot.remaining)} {lot.cost_asset}" if lot.remaining else NOTHING
+
+    @display(description="Cost of what is left", ordering="cost")
+    def total(self, lot: Lot) -> str:
+        """Fees included."""
+        return "not known" if lot.cost is None else f"{price(lot.cost)} {lot.cost_asset}"
+
+    @display(description="Money")
+    def money(self, lot: Lot) -> str:
+        """What it is worth."""
+        return lot.book.broker.get_environment_display()
+
+
+class OfBrokerAdmin(FactAdmin):
+    """Facts about a broker."""
+
+    list_select_related = ("broker",)
+
+    @display(description="Money")
+    def money(self, row: Any) -> str:
+        """What it is worth."""
+        return row.broker.get_environment_display()
+
+
+@admin.register(Transfer)
+class TransferAdmin(OfBrokerAdmin):
+    """Deposits and withdrawals, newest first."""
+
+    list_display = ("at", "asset", "amount", "at_price", "money", "broker", "note")
+    list_filter = (("broker", OwnRelatedFilter),)
+    search_fields = ("asset", "note")
+
+    @display(description="Quantity", ordering="quantity")
+    def amount(self, transfer: Transfer) -> str:
+        """What went out is negative."""
+        return quantity(transfer.quantity)
+
+    @display(description="Price in USDT", ordering="price")
+    def at_price(self, transfer: Transfer) -> str:
+        """When it was first seen."""
+        return "not known" if transfer.price is None else price(transfer.price)
+
+
+@admin.register(Difference)
+class DifferenceAdmin(OfBrokerAdmin):
+    """What an exchange holds and nothing explains; usually there is none."""
+
+    list_display = (
+        "asset",
+        "missing",
+        "by_fills",
+        "by_exchange",
+        "first_seen_at",
+        "broker",
+        "money",
+    )
+    list_filter = (("broker", OwnRelatedFilter),)
+    search_fields = ("asset",)
+
+    @display(description="Unexplained")
+    def missing(self, difference: Difference) -> str:
+        """What is missing at the exchange is negative."""
+        return quantity(difference.amount)
+
+    @display(description="By fills and transfers", ordering="ours")
+    def by_fills(self, difference: Difference) -> str:
+        """Ours."""
+        return quantity(difference.ours)
+
+    @display(description="At the exchange", ordering="theirs")
+    def by_exchange(self, difference: Difference) -> str:
+        """Theirs."""
+        return quantity(difference.theirs)
+
+
+@admin.register(EquitySnapshot)
+class EquityAdmin(OfBrokerAdmin):
+    """What brokers were worth, once a minute."""
+
+    list_display = ("at", "broker", "worth", "moved", "earned", "left_out", "money")
+    list_filter = (("broker", OwnRelatedFilter),)
+    date_hierarchy = "at"
+    list_before_template = "admin/trading/equitysnapshot/chart.html"
+
+    @display(description="Equity", ordering="equity")
+    def worth(self, snapshot: EquitySnapshot) -> str:
+        """In USDT."""
+        return f"{price(snapshot.equity)} USDT"
+
+    @display(description="Transferred", ordering="transferred")
+    def moved(self, snapshot: EquitySnapshot) -> str:
+        """Came from outside, less what went out."""
+        return f"{price(snapshot.transferred)} USDT"
+
+    @display(description="Earned since the first look")
+    def earned(self, snapshot: EquitySnapshot) -> SafeString | str:
+        """By trading and by prices."""
+        return signed_money(snapshot.equity - snapshot.transferred, "USDT")
+
+    @display(description="Without a price")
+    def left_out(self, snapshot: EquitySnapshot) -> str:
+        """Assets that the equity leaves out."""
+        return ", ".join(snapshot.unpriced) or NOTHING

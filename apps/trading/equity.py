@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import connection
-from django.db.models import F
 
 from apps.brokers.models import Broker
 from apps.domain.markets import ZERO
@@ -22,12 +21,12 @@ _TRANSFERRED = (
 
 
 def record_balances(
-    broker_id: int, balances: Iterable[ports.Balance], now: datetime
+    *, broker_id: int, balances: Iterable[ports.Balance], now: datetime
 ) -> EquitySnapshot | None:
     """Write down what balances that were asked for at `now` are worth; None where that was done within the
     last minute. What no fill explains counts as transferred from the moment it is there, so that a deposit
     never looks like a profit."""
-    newest = marked_equity(broker_id)
+    newest = EquitySnapshot.objects.filter(broker_id=broker_id).first()
     if newest is not None and now - newest.at < INTERVAL:
         return None
     broker = Broker.objects.get(pk=broker_id)
@@ -48,24 +47,6 @@ def record_balances(
         transferred=_transferred(broker_id) + unexplained,
         unpriced=unpriced,
     )
-
-
-def marked_equity(broker_id: int) -> EquitySnapshot | None:
-    """The newest."""
-    return EquitySnapshot.objects.filter(broker_id=broker_id).first()
-
-
-def day_start(broker_id: int, now: datetime) -> EquitySnapshot | None:
-    """What the UTC day of `now` began with: the last one before it, or else the first in it."""
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    mine = EquitySnapshot.objects.filter(broker_id=broker_id)
-    return mine.filter(at__lte=midnight).first() or mine.last()
-
-
-def peak(broker_id: int) -> EquitySnapshot | None:
-    """The one with the highest performance so far."""
-    earned = F("equity") - F("transferred")
-    return EquitySnapshot.objects.filter(broker_id=broker_id).order_by(earned.desc(), "at").first()
 
 
 def _transferred(broker_id: int) -> Decimal:

@@ -123,9 +123,12 @@ def compare(*, broker_id: int, balances: Iterable[ports.Balance]) -> list[Holdin
 
 
 @transaction.atomic
-def reconcile(broker_id: int, balances: Iterable[ports.Balance], now: datetime) -> list[Difference]:
+def reconcile(
+    *, broker_id: int, balances: Iterable[ports.Balance], now: datetime, market_now: datetime
+) -> list[Difference]:
     """Compare our books with the exchange's balances; the differences that are left. What was there before
-    our first look is adopted at once, what is seen twice with no order in flight becomes a transfer."""
+    our first look is adopted at once, what is seen twice with no order in flight becomes a transfer, dated
+    by the exchange's clock as fills are."""
     account = lock_account(broker_id)
     unexplained = [
         holding
@@ -136,6 +139,7 @@ def reconcile(broker_id: int, balances: Iterable[ports.Balance], now: datetime) 
     reconciliation = _Reconciliation(
         account=account,
         now=now,
+        market_now=market_now,
         prices=last_prices(Broker.objects.get(pk=broker_id)),
         is_first=not Transfer.objects.filter(broker_id=broker_id).exists(),
         is_in_flight=has_orders_in_flight(broker_id),
@@ -264,6 +268,7 @@ class _Reconciliation:
 
     account: Account
     now: datetime
+    market_now: datetime
     prices: Mapping[str, Decimal]
     is_first: bool
     is_in_flight: bool
@@ -294,7 +299,7 @@ class _Reconciliation:
             asset=holding.asset,
             quantity=holding.unexplained,
             price=self.prices.get(holding.asset),
-            at=self.now,
+            at=self.market_now,
             note=f"{note} No fill explains it.",
         )
         if not is_cash(holding.asset):

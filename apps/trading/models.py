@@ -400,9 +400,7 @@ class EquitySnapshot(OwnedModel):
     class Meta:
         ordering = ["-at"]
         indexes = [
-            models.Index(
-                F("broker"), (F("equity") - F("transferred")).desc(), name="equity_performance"
-            )
+            models.Index(F("broker"), F("transferred") - F("equity"), name="equity_performance")
         ]
         constraints = [
             models.UniqueConstraint(fields=["broker", "at"], name="equity_once_per_moment")
@@ -460,6 +458,28 @@ class RiskScope(models.Model):
 
     def __str__(self) -> str:
         return str(self.book or self.broker or self.owner or "Everybody")
+
+
+class RiskChange(models.Model):
+    """One change of a scope's state: to what, why, and by whom; written once, never changed."""
+
+    scope = models.ForeignKey(RiskScope, on_delete=models.CASCADE, related_name="changes")
+    at = models.DateTimeField()
+    state = models.CharField(max_length=20, choices=_choices(RiskState))
+    reason = models.TextField()
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        help_text="Empty: a limit of its own",
+    )
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.state.replace('_', ' ')}: {self.reason}"
 
 
 class BrokerWatch(models.Model):

@@ -1,27 +1,44 @@
-"""The monitor: asks the exchange what became of every order that is not settled, and settles it."""
+"""The monitor: asks each exchange what became of our orders, takes over what it says, and repairs what
+got lost on the way. The poll is the truth; whatever else tells of an order only tells it sooner."""
 
 import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError
-from django.db.models import Q
+from django.db.models import Count, Exists, OuterRef, Q
 
 from apps.brokers.models import Broker
-from apps.brokers.services import connect, refresh_balances
-from apps.core.enqueue import enqueue_on_commit, send
+from apps.brokers.services import connect
+from apps.core.alerts import raise_alert, resolve_alert
+from apps.core.enqueue import send
 from apps.core.locks import advisory_lock
+from apps.core.models import Alert
 from apps.core.tasks import TaskName
-from apps.core.venues import is_reachable
-from apps.domain.environments import Environment
+from apps.core.venues import NotRunning, is_reachable
+from apps.domain.environments import Environment, Exchange
 from apps.domain.orders import OrderPurpose, OrderStatus
 from apps.exchanges import errors, ports
-from apps.trading.models import Order
-from apps.trading.path import CANCEL_INTERVAL, look_up, move, record_absence
+from apps.exchanges.costs import MonitorCosts, costs_of
+from apps.trading import protection
+from apps.trading.events import link_to
+from apps.trading.models import BrokerWatch, Order
+from apps.trading.pacing import RELAXED, Pace, next_turn, plan_pace
+from apps.trading.path import (
+    CANCEL_INTERVAL,
+    apply_report,
+    look_up,
+    move,
+    record_absence,
+    with_fills,
+)
 from apps.trading.selectors import (
     list_uncancelled_orders,
     list_unsettled_orders,
     list_waiting_orders,
 )
+from apps.trading.sync import sweep, watch_of
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +49,14 @@ ANSWER_GRACE = timedelta(seconds=5)
 #: Complete look-ups, this far apart, that have to miss an order before it counts as never arrived.
 ABSENCES = 3
 ABSENCE_INTERVAL = timedelta(seconds=10)
-BALANCE_AGE = timedelta(minutes=5)
+#: Before its claim, by clocks that may differ, nothing of an order can be in an exchange's history.
+HISTORY_SLACK = timedelta(hours=1)
+#: An exchange that does not answer is asked less and less often, and its owner is told after a while.
+LONGEST_BACK_OFF = timedelta(seconds=60)
+TELL_AFTER = timedelta(seconds=60)
+#: A private stream that was heard of within this tells of every change.
+STREAM_FRESH = timedelta(seconds=15)
+_RESTING = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
 
 
 def sweep_orders(*, now: datetime) -> None:
@@ -54,27 +78,118 @@ def sweep_orders(*, now: datetime) -> None:
         move(order_id=order_id, status=OrderStatus.UNKNOWN, message=message, now=now)
 
 
-def poll_brokers() -> None:
-    """One task for each broker there is something to ask about, so that none waits for another."""
-    busy = Q(orders__is_settled=False) | Q(is_active=True)
-    for broker_id in Broker.objects.filter(busy).distinct().values_list("pk", flat=True):
-        enqueue_on_commit(TaskName.POLL_BROKER, broker_id=broker_id)
+def forget_reconciliations() -> None:
+    """The monitor has started: what the rows say of orders and money may be old, so every broker is swept
+    at once, and none takes entries before that."""
+    BrokerWatch.objects.update(reconciled_at=None, next_poll_at=None)
+
+
+def poll_brokers(*, now: datetime) -> None:
+    """One task for each broker whose turn it is, so that none waits for another. A message that gets lost
+    costs one turn."""
+    unsettled = Order.objects.filter(broker=OuterRef("pk"), is_settled=False)
+    busy = Broker.objects.filter(Q(is_active=True) | Exists(unsettled))
+    for broker in busy.filter(watch=None):
+        watch_of(broker)
+    due = Q(next_poll_at=None) | Q(next_poll_at__lte=now)
+    for watch in BrokerWatch.objects.filter(due, broker__in=busy):
+        interval = timedelta(seconds=watch.interval_seconds)
+        watch.next_poll_at = next_turn(broker_id=watch.pk, after=now, interval=interval)
+        watch.save(update_fields=["next_poll_at"])
+        send(TaskName.POLL_BROKER, broker_id=watch.pk)
 
 
 def poll_broker(*, broker_id: int, now: datetime) -> None:
-    """Settle what can be settled of one broker; never two at once."""
-    with advisory_lock(f"poll-broker-{broker_id}") as held:
+    """Look at the orders of one broker and, when it is time, at everything; never two at once. Of all
+    exchanges that do not answer one is asked at a time, so that they keep no worker from the others."""
+    with ExitStack() as locks:
+        if not locks.enter_context(advisory_lock(f"poll-broker-{broker_id}")):
+            return
         broker = Broker.objects.get(pk=broker_id)
-        if not held or not is_reachable(Environment(broker.environment)):
+        if not is_reachable(Environment(broker.environment)):
+            return
+        watch = watch_of(broker)
+        if _is_doubtful(broker) and not locks.enter_context(advisory_lock("poll-doubtful")):
             return
         try:
             client = connect(broker)
-            for order in list_unsettled_orders(broker_id):
-                _settle_or_report(order, client, now)
-            if broker.balances_as_of is None or now - broker.balances_as_of > BALANCE_AGE:
-                refresh_balances(broker_id=broker_id, now=now)
-        except errors.ExchangeError as error:
-            logger.warning("broker %s was not polled: %s", broker_id, error)
+            _look_at_orders(broker, client, now)
+            watch.polled_at = now
+            pace = _plan(broker)
+            if _is_sweep_due(watch, pace, now):
+                _sweep(broker, client, now)
+            _note_success(broker, watch, pace, now)
+        except errors.RateLimited as error:
+            # Nothing is wrong: others have spent what reads may, and this one waits.
+            _note_wait(watch, error, now)
+        except (errors.ExchangeError, NotRunning) as error:
+            _note_failure(broker, watch, error, now)
+        else:
+            protection.guard_broker(broker_id=broker_id, now=now)
+
+
+def _is_doubtful(broker: Broker) -> bool:
+    """Whether its exchange did not answer lately, for whichever key."""
+    failing = BrokerWatch.objects.filter(failing_since__isnull=False)
+    same_venue = Q(broker__exchange=broker.exchange, broker__environment=broker.environment)
+    return failing.filter(same_venue).exists()
+
+
+def _look_at_orders(broker: Broker, client: ports.ExchangeClient, now: datetime) -> None:
+    """Ask what rests and compare it with what we think rests. Only orders that were there before the
+    question are judged, and of one that is missing from the answer nothing is concluded: it is asked for
+    by its id."""
+    orders = [
+        order
+        for order in list_unsettled_orders(broker.pk)
+        # Its sender may still be waiting for the answer; the sweep calls it unknown in time.
+        if order.status != OrderStatus.SUBMITTED
+    ]
+    symbols = {order.symbol.name for order in orders if order.status in _RESTING}
+    resting = {
+        name: report
+        for report in _read_resting(client, symbols, costs_of(Exchange(broker.exchange)))
+        for name in _names(report)
+    }
+    for order in orders:
+        report = resting.get((order.symbol.name, order.client_order_id)) or resting.get(
+            (order.symbol.name, order.exchange_order_id)
+        )
+        if report is None:
+            _settle_or_report(order, client, now)
+        elif _differs(order, report):
+            _take_over_or_report(order, report, client, now)
+
+
+def _read_resting(
+    client: ports.ExchangeClient, symbols: Iterable[str], costs: MonitorCosts
+) -> Iterator[ports.OrderReport]:
+    names = sorted(symbols)
+    if not names:
+        return
+    for name in [None] if costs.asks_all(len(names)) else names:
+        yield from client.fetch_open_orders(name)
+
+
+def _names(report: ports.OrderReport) -> Sequence[tuple[str, str]]:
+    ids = (report.client_order_id, report.exchange_order_id)
+    return [(report.symbol, name) for name in ids if name]
+
+
+def _differs(order: Order, report: ports.OrderReport) -> bool:
+    filled = report.filled_quantity
+    is_further = filled is not None and filled != order.filled_quantity
+    return report.status != order.status or is_further
+
+
+def _take_over_or_report(
+    order: Order, report: ports.OrderReport, client: ports.ExchangeClient, now: datetime
+) -> None:
+    try:
+        full = with_fills(report, client)
+        apply_report(order_id=order.pk, report=full, now=now, asked_at=now)
+    except (errors.ExchangeError, DatabaseError) as error:
+        _tell_unless_about_all(order, error, now)
 
 
 def _settle_or_report(order: Order, client: ports.ExchangeClient, now: datetime) -> None:
@@ -83,30 +198,150 @@ def _settle_or_report(order: Order, client: ports.ExchangeClient, now: datetime)
     try:
         settle_order(order=order, client=client, now=now)
     except (errors.ExchangeError, DatabaseError) as error:
-        is_about_all = isinstance(error, errors.ExchangeUnavailable | errors.RateLimited)
-        if is_about_all and not isinstance(error, errors.Unreadable):
-            raise
-        logger.warning("order %s can't be settled: %s", order.client_order_id, error)
+        _tell_unless_about_all(order, error, now)
+
+
+def _tell_unless_about_all(order: Order, error: Exception, now: datetime) -> None:
+    is_about_all = isinstance(error, errors.ExchangeUnavailable | errors.RateLimited)
+    if is_about_all and not isinstance(error, errors.Unreadable):
+        raise error
+    logger.warning("order %s can't be settled: %s", order.client_order_id, error)
+    raise_alert(
+        owner_id=order.owner_id,
+        key=f"order-unsettled-{order.pk}",
+        level=Alert.Level.WARNING,
+        message=f"{order}: what became of it can't be found out: {error}",
+        advice="It is asked for again by itself. Look at the exchange's own page meanwhile.",
+        link=link_to(order),
+        now=now,
+    )
 
 
 def settle_order(*, order: Order, client: ports.ExchangeClient, now: datetime) -> None:
-    """Look one order up by our own id and take over what the exchange says; its absence is believed
-    only after three complete look-ups, ten seconds apart, all begun when it could no longer arrive."""
-    assert order.send_deadline is not None  # noqa: S101  only claimed orders are unsettled here
-    if order.status == OrderStatus.SUBMITTED:
-        return  # its sender may still be waiting for the answer; the sweep calls it unknown in time
+    """Look one order up by our own id and take over what the exchange says. Its absence is believed only
+    after three complete look-ups, ten seconds apart, all begun when it could no longer arrive."""
     if order.looked_up_at and now - order.looked_up_at < ABSENCE_INTERVAL:
         return
     try:
         look_up(order=order, client=client, now=now)
     except errors.OrderNotFound:
-        _count_absence(order, now)
+        if order.status == OrderStatus.UNKNOWN:
+            _look_elsewhere(order, client, now)
 
 
-def _count_absence(order: Order, now: datetime) -> None:
-    assert order.send_deadline is not None  # noqa: S101  as above
-    if order.status != OrderStatus.UNKNOWN or now <= order.send_deadline + ANSWER_GRACE:
+def _look_elsewhere(order: Order, client: ports.ExchangeClient, now: datetime) -> None:
+    """A look-up is complete when neither its name, nor the open orders, nor history, nor fills show it."""
+    assert order.send_deadline is not None  # noqa: S101  only sent orders are unknown
+    exchange_now = _exchange_clock(order.broker, client, now)
+    if min(now, exchange_now) <= order.send_deadline + ANSWER_GRACE:
         return
-    if record_absence(order_id=order.pk, now=now) >= ABSENCES:
+    report = _find_trace(order, client, exchange_now - (now - order.send_deadline) - HISTORY_SLACK)
+    if report is not None:
+        full = with_fills(report, client)
+        apply_report(order_id=order.pk, report=full, now=now, asked_at=now)
+    elif record_absence(order_id=order.pk, now=now) >= ABSENCES:
         message = f"Never arrived: the exchange did not know it in {ABSENCES} look-ups."
         move(order_id=order.pk, status=OrderStatus.REJECTED, message=message, now=now)
+
+
+def _exchange_clock(broker: Broker, client: ports.ExchangeClient, now: datetime) -> datetime:
+    """The exchange decides by its clock whether an order comes too late. That of a paper exchange, which
+    shows its market's time, is this machine's."""
+    return now if Environment(broker.environment).is_paper else client.get_server_time()
+
+
+def _find_trace(
+    order: Order, client: ports.ExchangeClient, since: datetime
+) -> ports.OrderReport | None:
+    symbol = order.symbol.name
+    for report in [
+        *client.fetch_open_orders(symbol),
+        *client.fetch_closed_orders(symbol, since=since),
+    ]:
+        if report.client_order_id == order.client_order_id:
+            return report
+    ids = {fill.exchange_order_id for fill in client.fetch_fills(symbol, since=since)}
+    known = Order.objects.filter(broker_id=order.broker_id, exchange_order_id__in=ids)
+    for exchange_id in sorted(ids - set(known.values_list("exchange_order_id", flat=True))):
+        report = client.fetch_order(ports.OrderRef(symbol=symbol, exchange_order_id=exchange_id))
+        if report.client_order_id == order.client_order_id:
+            return report
+    return None
+
+
+def _plan(broker: Broker) -> Pace:
+    """The pace for a broker beside all that share its budget with it."""
+    costs = costs_of(Exchange(broker.exchange))
+    sharing = Broker.objects.filter(pk=broker.pk)
+    if not costs.is_per_key:
+        sharing = Broker.objects.filter(
+            exchange=broker.exchange, environment=broker.environment, is_active=True
+        )
+    live = Q(orders__status__in=_RESTING)
+    watched = sharing.annotate(symbols=Count("orders__symbol", filter=live, distinct=True))
+    counts = list(watched.values_list("symbols", flat=True))
+    swept = BrokerWatch.objects.filter(broker__in=sharing).values_list("report__symbols", flat=True)
+    traded = [len(symbols or ()) for symbols in swept]
+    return plan_pace(costs, watched=counts, traded=traded)
+
+
+def _is_sweep_due(watch: BrokerWatch, pace: Pace, now: datetime) -> bool:
+    if watch.reconciled_at is None or watch.swept_at is None:
+        return True
+    return now - watch.swept_at >= pace.sweep_every
+
+
+def _sweep(broker: Broker, client: ports.ExchangeClient, now: datetime) -> None:
+    findings = sweep(broker=broker, client=client, now=now)
+    swept = BrokerWatch.objects.filter(broker=broker)
+    swept.update(swept_at=now, report=findings.to_report())
+    if findings.is_complete:
+        swept.filter(reconciled_at=None).update(reconciled_at=now)
+
+
+def _note_success(broker: Broker, watch: BrokerWatch, pace: Pace, now: datetime) -> None:
+    is_streaming = watch.stream_alive_at and now - watch.stream_alive_at < STREAM_FRESH
+    interval = max(pace.poll_every, RELAXED) if is_streaming else pace.poll_every
+    was_failing = bool(watch.failing_since or watch.error)
+    watch.interval_seconds = interval.total_seconds()
+    watch.next_poll_at = next_turn(broker_id=broker.pk, after=now, interval=interval)
+    watch.failing_since, watch.error = None, ""
+    watch.save(
+        update_fields=["polled_at", "interval_seconds", "next_poll_at", "failing_since", "error"]
+    )
+    if was_failing:
+        resolve_alert(owner_id=broker.owner_id, key=f"broker-failing-{broker.pk}", now=now)
+
+
+def _note_wait(watch: BrokerWatch, error: errors.RateLimited, now: datetime) -> None:
+    logger.warning("broker %s has to wait: %s", watch.pk, error)
+    watch.error = str(error)
+    watch.next_poll_at = now + timedelta(
+        seconds=max(error.retry_after or 0, watch.interval_seconds)
+    )
+    watch.save(update_fields=["polled_at", "error", "next_poll_at"])
+
+
+def _note_failure(broker: Broker, watch: BrokerWatch, error: Exception, now: datetime) -> None:
+    """Wait longer the longer it lasts: ten seconds at first, a minute at most."""
+    logger.warning("broker %s was not polled: %s", broker.pk, error)
+    is_outage = isinstance(error, errors.ExchangeUnavailable)
+    if is_outage:
+        watch.failing_since = watch.failing_since or now
+    lasted = now - (watch.failing_since or now)
+    shortest = timedelta(seconds=watch.interval_seconds) if is_outage else LONGEST_BACK_OFF
+    watch.error = str(error)
+    watch.next_poll_at = now + max(shortest, min(lasted, LONGEST_BACK_OFF))
+    watch.save(update_fields=["polled_at", "failing_since", "error", "next_poll_at"])
+    if is_outage and lasted < TELL_AFTER:
+        return
+    raise_alert(
+        owner_id=broker.owner_id,
+        key=f"broker-failing-{broker.pk}",
+        level=Alert.Level.CRITICAL,
+        message=f"{broker} can't be watched: {error}",
+        advice="Orders there are not followed meanwhile, and no entries are made. Check the exchange's"
+        " status page, this machine's network, and the broker's key.",
+        link=f"/admin/trading/brokerwatch/{broker.pk}/change/",
+        now=now,
+    )

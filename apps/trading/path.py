@@ -408,11 +408,16 @@ def ref_of(order: Order) -> ports.OrderRef:
 
 def look_up(*, order: Order, client: ports.ExchangeClient, now: datetime) -> Order:
     """Ask for one order with its fills and take over what the exchange says; raises OrderNotFound."""
-    report = client.fetch_order(ref_of(order))
-    if report.filled_quantity:
-        fills = client.fetch_fills(order.symbol.name, exchange_order_id=report.exchange_order_id)
-        report = replace(report, fills=tuple(fills))
+    report = with_fills(client.fetch_order(ref_of(order)), client)
     return apply_report(order_id=order.pk, report=report, now=now, asked_at=now)
+
+
+def with_fills(report: ports.OrderReport, client: ports.ExchangeClient) -> ports.OrderReport:
+    """The report with all its fills, which are asked for where there are any."""
+    if not report.filled_quantity:
+        return report
+    fills = client.fetch_fills(report.symbol, exchange_order_id=report.exchange_order_id)
+    return replace(report, fills=tuple(fills))
 
 
 class NotChangeable(Exception):

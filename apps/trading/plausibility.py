@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from apps.brokers.columns import MOST
+from apps.domain.orders import OrderSource
 from apps.exchanges import ports
 from apps.trading.models import Fill, Order
 
@@ -15,7 +16,8 @@ def find_contradiction(order: Order, report: ports.OrderReport) -> str:
 
 def _contradictions(order: Order, report: ports.OrderReport) -> Iterator[str]:
     name = report.client_order_id
-    if name and name != order.client_order_id:
+    # One that was placed elsewhere has a name of its own there.
+    if name and name != order.client_order_id and order.source != OrderSource.EXTERNAL:
         yield f"it is about order {name}"
     if report.symbol != order.symbol.name:
         yield f"it is about {report.symbol}"

@@ -1,23 +1,25 @@
 """Reading orders and positions."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Max, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Trunc
 
 from apps.accounts.models import User
 from apps.brokers.connection import STABLECOINS
 from apps.brokers.models import Broker
 from apps.core.models import OwnedQuerySet
-from apps.domain.orders import OrderStatus
-from apps.markets.models import Candle, Symbol
-from apps.trading.models import Order, Position
+from apps.domain.orders import LIVE_STATUSES, OrderSource, OrderStatus, OrderType
+from apps.markets.models import Candle, Series, Symbol
+from apps.trading.models import EquitySnapshot, Order, Position
 
 ZERO = Decimal(0)
 #: What accounts are valued in.
 CURRENCY = "USDT"
 Positions = TypeVar("Positions", bound=QuerySet[Any])
+_CHART_UNITS = {"minute": timedelta(hours=16), "hour": timedelta(days=42)}
 _IN_FLIGHT = (OrderStatus.CREATED, OrderStatus.SUBMITTED, OrderStatus.UNKNOWN)
 
 
@@ -28,8 +30,13 @@ def list_orders(user: User) -> OwnedQuerySet[Order]:
 
 def with_last_price(positions: Positions) -> Positions:
     """Positions with `last_price`, the close of the symbol's newest candle, None without candles."""
-    newest = Candle.objects.filter(series__symbol=OuterRef("symbol")).order_by("-received_at")
-    return positions.annotate(last_price=Subquery(newest.values("close")[:1]))
+    # One candle a series by its index: by the time of arrival all that is stored would be sorted.
+    newest = Candle.objects.filter(series=OuterRef("pk")).order_by("-opened_at").values("pk")[:1]
+    series = Series.objects.filter(symbol=OuterRef(OuterRef("symbol"))).annotate(
+        newest=Subquery(newest)
+    )
+    last = Candle.objects.filter(pk__in=series.values("newest")).order_by("-received_at")
+    return positions.annotate(last_price=Subquery(last.values("close")[:1]))
 
 
 def unrealized_pnl(position: Position) -> Decimal | None:
@@ -59,6 +66,33 @@ def last_prices(broker: Broker) -> dict[str, Decimal]:
     )
     prices = {row.base: Decimal(str(row.last)) for row in rows if row.last is not None}
     return {**prices, **dict.fromkeys(STABLECOINS, Decimal(1))}
+
+
+def list_equity_points(broker: Broker) -> list[dict[str, float]]:
+    """A broker's equity as a chart takes it, oldest first, times in UTC seconds: by the minute, hour or day,
+    whichever gives at most a thousand points or so."""
+    snapshots = EquitySnapshot.objects.filter(broker=broker)
+    ends = snapshots.aggregate(first=Min("at"), last=Max("at"))
+    if ends["first"] is None:
+        return []
+    span = ends["last"] - ends["first"]
+    unit = next((name for name, limit in _CHART_UNITS.items() if span <= limit), "day")
+    by_unit = snapshots.order_by().annotate(unit=Trunc("at", unit)).values("unit")
+    newest = snapshots.filter(at__in=by_unit.annotate(newest=Max("at")).values("newest"))
+    return [
+        {"time": int(at.timestamp()), "value": float(equity)}
+        for at, equity in newest.order_by("at").values_list("at", "equity")
+    ]
+
+
+def is_editable(order: Order) -> bool:
+    """Whether it rests, or is about to, with figures that a person can still change."""
+    return (
+        order.status in LIVE_STATUSES
+        and order.order_type != OrderType.MARKET
+        and order.source != OrderSource.EXTERNAL
+        and order.cancel_requested_at is None
+    )
 
 
 def list_unsettled_orders(broker_id: int) -> list[Order]:

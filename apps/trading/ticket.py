@@ -26,24 +26,21 @@ SALT = "aristobot.ticket"
 NOT_PLACED = "Nothing was placed."
 #: What a person types as one size; the gate's words about a size go beside it.
 SIZE = "size"
+_C = DenialCode
 _DENIALS_OF = {
     SIZE: {
-        DenialCode.INSUFFICIENT_BALANCE,
-        DenialCode.BELOW_MINIMUM,
-        DenialCode.INVALID_SIZE,
-        DenialCode.ABOVE_MAXIMUM,
-        DenialCode.NOT_SELLABLE,
-        DenialCode.ORDER_TOO_LARGE,
-        DenialCode.POSITION_TOO_LARGE,
+        _C.INSUFFICIENT_BALANCE,
+        _C.BELOW_MINIMUM,
+        _C.ABOVE_MAXIMUM,
+        _C.NOT_SELLABLE,
+        _C.INVALID_SIZE,
+        _C.ORDER_TOO_LARGE,
+        _C.POSITION_TOO_LARGE,
     },
-    "side": {DenialCode.NO_POSITION, DenialCode.POSITION_OPEN},
-    "broker": {
-        DenialCode.BROKER_INACTIVE,
-        DenialCode.AUTOMATION_OFF,
-        DenialCode.UNKNOWN_BALANCE,
-        DenialCode.NOT_RECONCILED,
-    },
-    "symbol": {DenialCode.MARKET_CLOSED, DenialCode.IN_FLIGHT, DenialCode.STALE_DATA},
+    "side": {_C.NO_POSITION, _C.POSITION_OPEN, _C.POSITION_CHANGED},
+    "price": {_C.PRICE_OFF},
+    "broker": {_C.BROKER_INACTIVE, _C.AUTOMATION_OFF, _C.UNKNOWN_BALANCE, _C.NOT_RECONCILED},
+    "symbol": {_C.MARKET_CLOSED, _C.STALE_DATA, _C.IN_FLIGHT},
 }
 FIELD_OF_DENIAL = {code: field for field, codes in _DENIALS_OF.items() for code in codes}
 

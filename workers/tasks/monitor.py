@@ -1,17 +1,30 @@
 """Questions to exchanges about orders, money and themselves."""
 
+from typing import Any
+
 from celery import shared_task
+from celery.signals import worker_ready
+from django.db import connections
 from django.utils import timezone
 
 from apps.brokers import connection
-from apps.brokers import services as brokers
 from apps.brokers.selectors import list_venues_in_use
 from apps.core.enqueue import send
 from apps.core.tasks import TaskName
 from apps.core.venues import is_reachable
 from apps.domain.environments import Environment, Exchange
 from apps.markets import health
-from apps.trading import ledger, monitor, protection
+from apps.trading import ledger, monitor, protection, sync
+
+
+@worker_ready.connect
+def reconcile_all(sender: Any, **_kwargs: object) -> None:
+    """The worker that watches the brokers begins with all of them at once."""
+    if TaskName.POLL_BROKER.queue in sender.app.amqp.queues.consume_from:
+        monitor.forget_reconciliations()
+        monitor.poll_brokers(now=timezone.now())
+        # Children that are forked later must not find a connection of their parent's.
+        connections.close_all()
 
 
 @shared_task(name=TaskName.SWEEP_ORDERS.value)
@@ -22,8 +35,8 @@ def sweep_orders(**_kwargs: object) -> None:
 
 @shared_task(name=TaskName.POLL_BROKERS.value)
 def poll_brokers(**_kwargs: object) -> None:
-    """Fan out to one task for each broker."""
-    monitor.poll_brokers()
+    """Fan out to one task for each broker whose turn it is."""
+    monitor.poll_brokers(now=timezone.now())
 
 
 @shared_task(name=TaskName.POLL_BROKER.value)
@@ -47,7 +60,7 @@ def recompute_ledger(*, broker_id: int, **_kwargs: object) -> None:
 @shared_task(name=TaskName.REFRESH_BALANCES.value)
 def refresh_balances(*, broker_id: int, **_kwargs: object) -> None:
     """Read the balances of one broker."""
-    brokers.refresh_balances(broker_id=broker_id, now=timezone.now())
+    sync.read_balances(broker_id=broker_id, now=timezone.now())
 
 
 @shared_task(name=TaskName.TEST_CONNECTION.value)

@@ -4,7 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from apps.core.tasks import TaskName
-from apps.trading import path
+from apps.trading import path, risk
 
 
 @shared_task(name=TaskName.SUBMIT_ORDER.value)
@@ -17,3 +17,9 @@ def submit_order(*, order_id: int, **_kwargs: object) -> None:
 def cancel_order(*, order_id: int, **_kwargs: object) -> None:
     """Ask the exchange to cancel an order that is to go."""
     path.cancel_order(order_id=order_id, now=timezone.now())
+
+
+@shared_task(name=TaskName.FLATTEN.value)
+def flatten(**_kwargs: object) -> None:
+    """Go on closing everything where somebody wished that."""
+    risk.flatten(now=timezone.now())

@@ -36,6 +36,7 @@ from apps.exchanges.binance.parse import (
     parse_tickers,
 )
 from apps.exchanges.binance.session import Session
+from apps.exchanges.costs import the_market
 from apps.exchanges.errors import (
     ExchangeError,
     InvalidOrder,
@@ -274,8 +275,9 @@ class BinanceClient:
         self._learn_symbols(report.symbol for report in reports)
         return [self.with_canonical_symbol(report) for report in reports]
 
-    def fetch_closed_orders(self, symbol: str, *, since: datetime) -> list[OrderReport]:
+    def fetch_closed_orders(self, symbol: str | None, *, since: datetime) -> list[OrderReport]:
         """Orders created from `since` on that rest no more, oldest first."""
+        symbol = the_market(symbol, EXCHANGE)
         params = {
             "symbol": wire_symbol(symbol),
             "limit": str(MAX_ROWS),
@@ -293,12 +295,13 @@ class BinanceClient:
 
     def fetch_fills(
         self,
-        symbol: str,
+        symbol: str | None,
         *,
         exchange_order_id: str | None = None,
         since: datetime | None = None,
     ) -> list[Fill]:
         """Every fill of a symbol, oldest first, optionally of one order, from `since` on."""
+        symbol = the_market(symbol, EXCHANGE)
         params = {"symbol": wire_symbol(symbol), "limit": str(MAX_ROWS)}
         endpoint = constants.MY_TRADES
         if exchange_order_id is not None:

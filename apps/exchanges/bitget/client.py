@@ -33,6 +33,7 @@ from apps.exchanges.bitget.parse import (
     to_candles,
 )
 from apps.exchanges.bitget.session import Body, Session
+from apps.exchanges.costs import the_market
 from apps.exchanges.errors import (
     ExchangeError,
     InsufficientFunds,
@@ -279,19 +280,19 @@ class BitgetClient:
         self._learn_symbols(report.symbol for report in reports)
         return [self._with_canonical_symbol(report) for report in reports]
 
-    def fetch_closed_orders(self, symbol: str, *, since: datetime) -> list[OrderReport]:
+    def fetch_closed_orders(self, symbol: str | None, *, since: datetime) -> list[OrderReport]:
         """Orders created from `since` on that rest no more, oldest first; 90 days back at most."""
-        return self._orders.read_closed(symbol, since)
+        return self._orders.read_closed(the_market(symbol, EXCHANGE), since)
 
     def fetch_fills(
         self,
-        symbol: str,
+        symbol: str | None,
         *,
         exchange_order_id: str | None = None,
         since: datetime | None = None,
     ) -> list[Fill]:
         """Every fill of a symbol, oldest first, optionally of one order; 90 days back at most."""
-        return self._orders.read_fills(symbol, exchange_order_id, since)
+        return self._orders.read_fills(the_market(symbol, EXCHANGE), exchange_order_id, since)
 
     def test_connection(self) -> ConnectionReport:
         """Whether the key works and what it may do; the message says what to change."""

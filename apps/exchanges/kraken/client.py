@@ -313,25 +313,26 @@ class KrakenClient:
             self._learn_symbols(report.symbol for report in reports)
         return _oldest_first(self._finished(report, symbol) for report in reports)
 
-    def fetch_closed_orders(self, symbol: str, *, since: datetime) -> list[OrderReport]:
-        """Orders created from `since` on that rest no more, oldest first."""
+    def fetch_closed_orders(self, symbol: str | None, *, since: datetime) -> list[OrderReport]:
+        """Orders created from `since` on that rest no more, oldest first; of all markets without one."""
         # Newest first: what ends meanwhile shifts rows to later pages, and none is missed.
         params = {"start": _just_before(since), "closetime": "open"}
         reports = self._read_pages(constants.CLOSED_ORDERS, parse_closed_orders, params).values()
         return _oldest_first(
             self._finished(report, symbol)
             for report in reports
-            if self._is_in(symbol, report.symbol) and (report.created_at or EPOCH) >= since
+            if (symbol is None or self._is_in(symbol, report.symbol))
+            and (report.created_at or EPOCH) >= since
         )
 
     def fetch_fills(
         self,
-        symbol: str,
+        symbol: str | None,
         *,
         exchange_order_id: str | None = None,
         since: datetime | None = None,
     ) -> list[Fill]:
-        """Every fill of a symbol, oldest first, optionally of one order, from `since` on.
+        """Every fill, oldest first, of a symbol or of all, optionally of one order, from `since` on.
 
         Trades tell no fee currency. Their orders are asked for it (one more question for 50 orders):
         it is the quote currency, unless an order asked for fees in base and the figure can be one.
@@ -342,7 +343,9 @@ class KrakenClient:
         else:
             trades, flags = self._read_trades_of_order(exchange_order_id)
         fills = [
-            to_fill(trade_id, trade, symbol, flags.get(trade.ordertxid))
+            to_fill(
+                trade_id, trade, symbol or self._symbols[trade.pair], flags.get(trade.ordertxid)
+            )
             for trade_id, trade in trades.items()
         ]
         fills.sort(key=lambda fill: (fill.executed_at, fill.trade_id))
@@ -420,14 +423,18 @@ class KrakenClient:
         )
         return newest_named(closed.rows.values(), name)
 
-    def _read_trades(self, symbol: str, since: datetime | None) -> dict[str, TradeWire]:
+    def _read_trades(self, symbol: str | None, since: datetime | None) -> dict[str, TradeWire]:
         # One row for each execution, as the stream tells them, and not one for each order taken.
         params = {"consolidate_taker": "false"}
         if since is not None:
             params["start"] = _just_before(since)
         trades = self._read_pages(constants.TRADES_HISTORY, parse_trades_page, params)
         self._learn_symbols(trade.pair for trade in trades.values())
-        return {id_: trade for id_, trade in trades.items() if self._is_in(symbol, trade.pair)}
+        return {
+            id_: trade
+            for id_, trade in trades.items()
+            if symbol is None or self._is_in(symbol, trade.pair)
+        }
 
     def _read_trades_of_order(
         self, txid: str

@@ -14,10 +14,19 @@ from django.urls import reverse
 from apps.accounts.models import User
 from apps.bots.models import Activation, Decision
 from apps.brokers.models import Broker
-from apps.core.models import OwnedModel
+from apps.core.models import Alert, OwnedModel
 from apps.markets.models import Candle, Series
 from apps.strategies.models import Strategy, StrategyVersion
-from apps.trading.models import Book, Fill, Order, Position
+from apps.trading.models import (
+    Book,
+    Difference,
+    EquitySnapshot,
+    Fill,
+    Lot,
+    Order,
+    Position,
+    Transfer,
+)
 
 admin.autodiscover()
 
@@ -79,7 +88,29 @@ def rows(
         reason=SECRET,
         price=1,
     )
-    made = (book.broker, strategy, version, activation, position, order, fill, decision)
+    alert = Alert.objects.create(
+        owner=owner, key="k", level=Alert.Level.CRITICAL, message=SECRET, last_at=now
+    )
+    coins = {"owner": owner, "asset": SECRET}
+    lot = Lot.objects.create(
+        **coins,
+        book=book,
+        origin="bought",
+        acquired_at=now,
+        quantity=1,
+        remaining=1,
+        cost_asset="USDT",
+    )
+    at_broker = {"owner": owner, "broker": book.broker}
+    transfer = Transfer.objects.create(**coins, broker=book.broker, quantity=1, at=now)
+    difference = Difference.objects.create(
+        **coins, broker=book.broker, ours=1, theirs=2, first_seen_at=now, seen_at=now
+    )
+    equity = EquitySnapshot.objects.create(**at_broker, at=now, equity=1, unpriced=[SECRET])
+    made = (
+        *(alert, book.broker, strategy, version, activation, position, order, fill, decision),
+        *(lot, transfer, difference, equity),
+    )
     return {type(row): row for row in made}
 
 
@@ -232,3 +263,18 @@ def test_what_is_for_administrators(client: Client, alice: AbstractBaseUser, pat
 
     client.force_login(alice)
     assert client.get(path).status_code == 403
+
+
+def test_statements_and_equity_are_of_own_brokers_only(
+    client: Client, rows: dict[type, OwnedModel], bob: User
+) -> None:
+    client.force_login(bob)
+    broker = rows[Broker]
+
+    page = client.get(
+        reverse("trading:statement"), {"broker": broker.pk, "year": 2026, "method": "fifo"}
+    )
+
+    assert page["Content-Type"].startswith("text/html")
+    assert f">{broker}</option>" not in page.content.decode()
+    assert client.get(reverse("trading:equity")).json() == {"lines": []}

@@ -55,8 +55,13 @@ class FakeExchange:
     on_fetch: Callable[[], ports.OrderReport] = lambda: make_report(OrderStatus.OPEN)
     on_cancel: Callable[[], ports.OrderReport | None] = lambda: None
     fills: list[ports.Fill] = field(default_factory=list)
+    resting: list[ports.OrderReport] = field(default_factory=list)
+    closed: list[ports.OrderReport] = field(default_factory=list)
+    balances: list[ports.Balance] = field(default_factory=list)
+    clock: datetime = NOW
     placed: list[ports.OrderRequest] = field(default_factory=list)
     cancelled: list[ports.OrderRef] = field(default_factory=list)
+    asked: list[str | None] = field(default_factory=list)
     fetched: int = 0
 
     def place_order(self, request: ports.OrderRequest, *, deadline: datetime) -> ports.OrderReport:
@@ -72,7 +77,20 @@ class FakeExchange:
         return self.on_fetch()
 
     def fetch_fills(self, symbol: str, **_which: object) -> list[ports.Fill]:
-        return self.fills
+        return [fill for fill in self.fills if fill.symbol == symbol]
+
+    def fetch_open_orders(self, symbol: str | None = None) -> list[ports.OrderReport]:
+        self.asked.append(symbol)
+        return [report for report in self.resting if symbol in {None, report.symbol}]
+
+    def fetch_closed_orders(self, symbol: str, *, since: datetime) -> list[ports.OrderReport]:
+        return [report for report in self.closed if report.symbol == symbol]
+
+    def get_balance(self) -> list[ports.Balance]:
+        return self.balances
+
+    def get_server_time(self) -> datetime:
+        return self.clock
 
 
 def failing(error: errors.ExchangeError) -> Callable[[], ports.OrderReport]:

@@ -5,12 +5,14 @@ from decimal import Decimal
 import pytest
 
 from apps.brokers.models import Broker
+from apps.core.alerts import raise_alert
+from apps.core.models import Alert
 from apps.core.tasks import TaskName
 from apps.domain.orders import OrderStatus
 from apps.exchanges import errors, ports
-from apps.trading.models import Fill, Order
-from apps.trading.monitor import poll_broker, sweep_orders
-from apps.trading.tests.fakes import FakeExchange, failing, make_fill, make_report
+from apps.trading.models import BrokerWatch, Fill, Order
+from apps.trading.monitor import forget_reconciliations, poll_broker, poll_brokers, sweep_orders
+from apps.trading.tests.fakes import NOW, FakeExchange, failing, make_fill, make_report
 
 MakeOrder = Callable[..., Order]
 
@@ -20,7 +22,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[TaskName, int]]:
     """Messages that would go out."""
     messages: list[tuple[TaskName, int]] = []
     monkeypatch.setattr(
-        "apps.trading.monitor.send", lambda task, *, order_id: messages.append((task, order_id))
+        "apps.trading.monitor.send", lambda task, **ids: messages.append((task, *ids.values()))
     )
     monkeypatch.setattr("apps.trading.path.enqueue_on_commit", lambda *_args, **_kwargs: None)
     return messages
@@ -187,3 +189,207 @@ def test_an_exchange_that_does_not_answer_is_not_asked_about_the_others(
     poll_broker(broker_id=lost.broker_id, now=now)
 
     assert exchange.fetched == 1
+
+
+def watch(broker: Broker, **values: object) -> BrokerWatch:
+    """As after a full sweep just now."""
+    defaults = {"swept_at": NOW, "reconciled_at": NOW}
+    return BrokerWatch.objects.update_or_create(broker=broker, defaults={**defaults, **values})[0]
+
+
+def test_a_resting_order_that_has_not_changed_costs_one_question(
+    make_order: MakeOrder, exchange: FakeExchange, now: datetime
+) -> None:
+    order = make_order(status="open", exchange_order_id="7")
+    watch(order.broker)
+    exchange.resting = [make_report(OrderStatus.OPEN)]
+
+    poll_broker(broker_id=order.broker_id, now=now)
+
+    assert (exchange.asked, exchange.fetched) == (["BTC/USDT"], 0)
+
+
+def test_a_partial_fill_seen_in_the_list_is_booked(
+    make_order: MakeOrder, exchange: FakeExchange, now: datetime
+) -> None:
+    order = make_order(status="open", exchange_order_id="7", quantity=1, quote_amount=None)
+    watch(order.broker)
+    fill = make_fill("0.4")
+    exchange.resting = [make_report(OrderStatus.PARTIALLY_FILLED, fill, quantity=1, fills=())]
+    exchange.fills = [fill]
+
+    poll_broker(broker_id=order.broker_id, now=now)
+
+    order.refresh_from_db()
+    assert (order.status, order.filled_quantity) == ("partially_filled", Decimal("0.4"))
+    assert (order.fills.count(), exchange.fetched) == (1, 0)
+
+
+def test_what_vanished_from_the_list_is_asked_for_by_its_id(
+    make_order: MakeOrder, exchange: FakeExchange, now: datetime
+) -> None:
+    order = make_order(status="open", exchange_order_id="7")
+    watch(order.broker)
+    exchange.on_fetch = lambda: make_report(OrderStatus.CANCELLED)
+
+    poll_broker(broker_id=order.broker_id, now=now)
+
+    assert Order.objects.get().status == "cancelled"
+
+
+@pytest.mark.parametrize("where", ["resting", "closed", "fills"])
+def test_a_trace_anywhere_keeps_an_order_from_being_taken_for_lost(
+    lost: Order, exchange: FakeExchange, now: datetime, where: str
+) -> None:
+    watch(lost.broker)
+    found = make_report(OrderStatus.CANCELLED, client_order_id=lost.client_order_id)
+    if where == "fills":
+        exchange.fills = [make_fill("1")]
+        exchange.on_fetch = failing(errors.OrderNotFound("not by name"))
+        by_name = exchange.fetch_order
+
+        def by_id(ref: ports.OrderRef) -> ports.OrderReport:
+            return by_name(ref) if ref.client_order_id else found
+
+        exchange.fetch_order = by_id  # type: ignore[method-assign]
+    else:
+        setattr(exchange, where, [found])
+        exchange.on_fetch = failing(errors.OrderNotFound("not by name"))
+
+    poll_broker(broker_id=lost.broker_id, now=now)
+
+    lost.refresh_from_db()
+    assert (lost.status, lost.absences) == ("cancelled", 0)
+
+
+def test_absence_waits_for_the_clock_of_the_exchange(
+    lost: Order, exchange: FakeExchange, now: datetime
+) -> None:
+    Broker.objects.update(environment="live")
+    watch(lost.broker)
+    exchange.on_fetch = failing(errors.OrderNotFound("no such order"))
+    exchange.clock = now - timedelta(minutes=1)
+
+    poll_broker(broker_id=lost.broker_id, now=now)
+
+    assert Order.objects.get().absences == 0
+
+
+def test_the_first_round_sweeps_and_then_entries_may_be_made(
+    broker: Broker, exchange: FakeExchange, now: datetime
+) -> None:
+    poll_broker(broker_id=broker.pk, now=now)
+
+    row = BrokerWatch.objects.get()
+    assert (row.polled_at, row.swept_at, row.reconciled_at) == (now, now, now)
+    assert row.report
+    assert row.report["is_complete"]
+
+
+def test_a_start_of_the_monitor_forgets_that_all_was_reconciled(broker: Broker) -> None:
+    watch(broker)
+
+    forget_reconciliations()
+
+    assert BrokerWatch.objects.get().reconciled_at is None
+
+
+def test_brokers_are_polled_when_their_turn_comes(
+    broker: Broker, now: datetime, sent: list[tuple[TaskName, int]]
+) -> None:
+    for second in range(12):
+        poll_brokers(now=now + timedelta(seconds=second))
+
+    assert sent == [(TaskName.POLL_BROKER, broker.pk)] * 2
+
+
+def test_an_outage_is_asked_less_often_and_told(
+    broker: Broker, exchange: FakeExchange, now: datetime
+) -> None:
+    watch(broker, swept_at=None)
+
+    def fail() -> datetime:
+        raise errors.ExchangeUnavailable("down")
+
+    exchange.get_server_time = fail  # type: ignore[method-assign]
+    waits = []
+    for seconds in (0, 30, 90):
+        poll_broker(broker_id=broker.pk, now=now + timedelta(seconds=seconds))
+        row = BrokerWatch.objects.get()
+        assert row.next_poll_at
+        waits.append((row.next_poll_at - now).total_seconds() - seconds)
+
+    assert waits == [10, 30, 60]
+    assert row.failing_since == now
+    assert Alert.objects.get().key == f"broker-failing-{broker.pk}"
+
+
+def test_an_outage_that_is_over_is_put_away(
+    broker: Broker, exchange: FakeExchange, now: datetime
+) -> None:
+    watch(broker, failing_since=now, error="down")
+    key = f"broker-failing-{broker.pk}"
+    raise_alert(
+        owner_id=broker.owner_id,
+        key=key,
+        level=Alert.Level.CRITICAL,
+        message="down",
+        advice="",
+        now=now,
+    )
+
+    poll_broker(broker_id=broker.pk, now=now)
+
+    assert BrokerWatch.objects.get().failing_since is None
+    assert Alert.objects.get().resolved_at == now
+
+
+def test_a_used_up_budget_is_no_outage(
+    make_order: MakeOrder, exchange: FakeExchange, now: datetime
+) -> None:
+    order = make_order(status="open", exchange_order_id="7")
+    watch(order.broker)
+    exchange.on_fetch = failing(errors.RateLimited("wait"))
+
+    poll_broker(broker_id=order.broker_id, now=now)
+
+    row = BrokerWatch.objects.get()
+    assert (row.failing_since, row.error) == (None, "wait")
+
+
+def test_refused_keys_are_told_at_once(
+    make_order: MakeOrder, exchange: FakeExchange, now: datetime
+) -> None:
+    order = make_order(status="open", exchange_order_id="7")
+    watch(order.broker)
+
+    def refuse(_symbol: str | None = None) -> list[ports.OrderReport]:
+        raise errors.InvalidCredentials("no such key")
+
+    exchange.fetch_open_orders = refuse  # type: ignore[method-assign]
+
+    poll_broker(broker_id=order.broker_id, now=now)
+
+    assert Alert.objects.get().level == "critical"
+
+
+def test_a_cancel_that_may_not_have_been_heard_is_asked_for_again(
+    make_order: MakeOrder, now: datetime, sent: list[tuple[TaskName, int]]
+) -> None:
+    order = make_order(status="open", cancel_requested_at=now, cancel_sent_at=now)
+
+    for second in (5, 10):
+        sweep_orders(now=now + timedelta(seconds=second))
+
+    assert sent == [(TaskName.CANCEL_ORDER, order.pk)]
+
+
+def test_what_reduces_never_gets_too_old(
+    make_order: MakeOrder, now: datetime, sent: list[tuple[TaskName, int]]
+) -> None:
+    order = make_order(purpose="exit", valid_until=now)
+    Order.objects.update(created_at=now - timedelta(minutes=1))
+
+    sweep_orders(now=now)
+
+    assert sent == [(TaskName.SUBMIT_ORDER, order.pk)]

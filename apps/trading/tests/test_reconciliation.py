@@ -23,6 +23,14 @@ def holds(**amounts: str) -> list[ports.Balance]:
     ]
 
 
+def reconcile(broker: Broker, balances: list[ports.Balance], at: datetime) -> list[Difference]:
+    return ledger.reconcile(broker_id=broker.pk, balances=balances, now=at, market_now=at)
+
+
+def record(broker: Broker, balances: list[ports.Balance], at: datetime) -> EquitySnapshot | None:
+    return equity.record_balances(broker_id=broker.pk, balances=balances, now=at)
+
+
 def buy(make_order: MakeOrder, quantity: str = "1", **values: object) -> Order:
     order = make_order(status="filled", is_settled=True)
     ledger.record_fills(order=order, fills=[make_fill(quantity, **values)])
@@ -34,7 +42,7 @@ def test_what_was_there_before_is_adopted_at_the_market_price(
 ) -> None:
     add_candle(close=90.0)
 
-    left = ledger.reconcile(broker.pk, holds(USDT="1000", BTC="0.5", XYZ="3"), now)
+    left = reconcile(broker, holds(USDT="1000", BTC="0.5", XYZ="3"), now)
 
     assert left == []
     prices = {row.asset: row.price for row in Transfer.objects.all()}
@@ -47,23 +55,23 @@ def test_what_was_there_before_is_adopted_at_the_market_price(
 def test_fills_explain_what_they_moved(
     broker: Broker, make_order: MakeOrder, now: datetime
 ) -> None:
-    ledger.reconcile(broker.pk, holds(USDT="1000"), now - MINUTE)
+    reconcile(broker, holds(USDT="1000"), now - MINUTE)
     buy(make_order, fee=Decimal("0.001"))
 
-    assert ledger.reconcile(broker.pk, holds(USDT="900", BTC="0.999"), now) == []
+    assert reconcile(broker, holds(USDT="900", BTC="0.999"), now) == []
     assert Transfer.objects.count() == 1
 
 
 def test_a_difference_is_shown_at_once_and_booked_when_it_is_seen_again(
     broker: Broker, now: datetime
 ) -> None:
-    ledger.reconcile(broker.pk, holds(USDT="1000"), now)
+    reconcile(broker, holds(USDT="1000"), now)
 
-    (difference,) = ledger.reconcile(broker.pk, holds(USDT="1500"), now + MINUTE)
+    (difference,) = reconcile(broker, holds(USDT="1500"), now + MINUTE)
     assert (difference.asset, difference.ours, difference.theirs) == ("USDT", 1000, 1500)
     assert Alert.objects.get().resolved_at is None
 
-    assert ledger.reconcile(broker.pk, holds(USDT="1500"), now + 2 * MINUTE) == []
+    assert reconcile(broker, holds(USDT="1500"), now + 2 * MINUTE) == []
     assert Transfer.objects.first().quantity == 500  # type: ignore[union-attr]
     assert Alert.objects.get().resolved_at
     assert not Difference.objects.exists()
@@ -73,29 +81,29 @@ def test_a_difference_is_shown_at_once_and_booked_when_it_is_seen_again(
 def test_a_difference_is_not_believed_while_fills_may_be_on_their_way(
     broker: Broker, make_order: MakeOrder, now: datetime, status: str
 ) -> None:
-    ledger.reconcile(broker.pk, holds(USDT="1000"), now)
+    reconcile(broker, holds(USDT="1000"), now)
     make_order(status=status)
 
     for minute in (1, 2, 3):
-        (difference,) = ledger.reconcile(broker.pk, holds(USDT="900"), now + minute * MINUTE)
+        (difference,) = reconcile(broker, holds(USDT="900"), now + minute * MINUTE)
 
     assert difference.first_seen_at == now + MINUTE
 
 
 def test_a_difference_that_changes_is_a_new_one(broker: Broker, now: datetime) -> None:
-    ledger.reconcile(broker.pk, holds(USDT="1000"), now)
+    reconcile(broker, holds(USDT="1000"), now)
 
     for minute, amount in enumerate(("1100", "1200", "1300")):
-        (difference,) = ledger.reconcile(broker.pk, holds(USDT=amount), now + minute * MINUTE)
+        (difference,) = reconcile(broker, holds(USDT=amount), now + minute * MINUTE)
 
     assert difference.first_seen_at == now + 2 * MINUTE
 
 
 def test_a_difference_that_goes_is_forgotten(broker: Broker, now: datetime) -> None:
-    ledger.reconcile(broker.pk, holds(USDT="1000"), now)
-    ledger.reconcile(broker.pk, holds(USDT="1100"), now)
+    reconcile(broker, holds(USDT="1000"), now)
+    reconcile(broker, holds(USDT="1100"), now)
 
-    assert ledger.reconcile(broker.pk, holds(USDT="1000"), now) == []
+    assert reconcile(broker, holds(USDT="1000"), now) == []
     assert not Difference.objects.exists()
     assert Alert.objects.get().resolved_at
 
@@ -103,26 +111,26 @@ def test_a_difference_that_goes_is_forgotten(broker: Broker, now: datetime) -> N
 def test_a_withdrawal_takes_from_the_owner_and_tells_him(
     broker: Broker, make_order: MakeOrder, now: datetime
 ) -> None:
-    ledger.reconcile(broker.pk, holds(USDT="1000"), now)
+    reconcile(broker, holds(USDT="1000"), now)
     buy(make_order)
     for minute in (1, 2):
-        ledger.reconcile(broker.pk, holds(USDT="900", BTC="0.4"), now + minute * MINUTE)
+        reconcile(broker, holds(USDT="900", BTC="0.4"), now + minute * MINUTE)
 
     position = Position.objects.get()
     assert (position.quantity, position.cost, position.realized_pnl) == (Decimal("0.4"), 40, 0)
     assert Alert.objects.filter(key=f"position-reduced-{position.pk}").exists()
-    assert ledger.reconcile(broker.pk, holds(USDT="900", BTC="0.4"), now + 9 * MINUTE) == []
+    assert reconcile(broker, holds(USDT="900", BTC="0.4"), now + 9 * MINUTE) == []
 
 
 def test_transfers_survive_computing_again(
     broker: Broker, make_order: MakeOrder, now: datetime
 ) -> None:
     balances = holds(USDT="1000", BTC="2")
-    ledger.reconcile(broker.pk, balances, now)
+    reconcile(broker, balances, now)
 
     ledger.recompute(broker.pk)
 
-    assert ledger.reconcile(broker.pk, balances, now) == []
+    assert reconcile(broker, balances, now) == []
 
 
 def test_equity_is_marked_at_the_last_close_and_says_what_it_leaves_out(
@@ -130,46 +138,22 @@ def test_equity_is_marked_at_the_last_close_and_says_what_it_leaves_out(
 ) -> None:
     add_candle(close=90.0)
 
-    snapshot = equity.record_balances(broker.pk, holds(USDT="1000", BTC="2", XYZ="3"), now)
+    snapshot = record(broker, holds(USDT="1000", BTC="2", XYZ="3"), now)
 
     assert snapshot
     assert (snapshot.equity, snapshot.unpriced) == (1180, ["XYZ"])
-    assert equity.record_balances(broker.pk, [], now + MINUTE / 2) is None
-    assert equity.marked_equity(broker.pk) == snapshot
+    assert record(broker, [], now + MINUTE / 2) is None
 
 
 def test_a_deposit_is_no_performance_from_the_moment_it_is_there(
     broker: Broker, now: datetime
 ) -> None:
-    ledger.reconcile(broker.pk, holds(USDT="1000"), now)
+    reconcile(broker, holds(USDT="1000"), now)
     for minute, amount in enumerate(("1000", "1500", "1500")):
         at = now + minute * MINUTE
-        ledger.reconcile(broker.pk, holds(USDT=amount), at)
-        equity.record_balances(broker.pk, holds(USDT=amount), at)
+        reconcile(broker, holds(USDT=amount), at)
+        record(broker, holds(USDT=amount), at)
 
     earned = {row.equity - row.transferred for row in EquitySnapshot.objects.all()}
     assert earned == {0}
     assert Transfer.objects.count() == 2
-
-
-def snapshot(broker: Broker, at: datetime, equity: int, transferred: int = 0) -> EquitySnapshot:
-    return EquitySnapshot.objects.create(
-        owner=broker.owner, broker=broker, at=at, equity=equity, transferred=transferred
-    )
-
-
-def test_the_day_starts_with_the_last_snapshot_before_it(broker: Broker, now: datetime) -> None:
-    midnight = now.replace(hour=0)
-    first = snapshot(broker, midnight + MINUTE, 3)
-    assert equity.day_start(broker.pk, now) == first
-
-    snapshot(broker, midnight - 2 * MINUTE, 1)
-    last = snapshot(broker, midnight - MINUTE, 2)
-    assert equity.day_start(broker.pk, now) == last
-
-
-def test_the_peak_leaves_deposits_out(broker: Broker, now: datetime) -> None:
-    best = snapshot(broker, now, 120)
-    snapshot(broker, now + MINUTE, 1100, transferred=1000)
-
-    assert equity.peak(broker.pk) == best

@@ -1,0 +1,159 @@
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.domain.markets import Market
+from apps.domain.risk import (
+    DenialCode,
+    Exposure,
+    Limits,
+    RiskState,
+    Worth,
+    find_breach,
+    find_trip,
+    is_off_price,
+    strictest,
+)
+from apps.domain.sizing import affordable_amount, is_sellable_again
+
+amounts = st.decimals(min_value=0, max_value=10**9, places=8)
+positive = st.decimals(min_value="0.00000001", max_value=10**9, places=8)
+counts = st.integers(min_value=0, max_value=1000)
+fractions = st.decimals(min_value=0, max_value=1, places=4)
+worths = st.builds(
+    Worth,
+    equity=amounts,
+    transferred=st.decimals(min_value=-(10**6), max_value=10**6, places=8),
+)
+exposures = st.builds(
+    Exposure,
+    order_value=amounts,
+    position_value=amounts,
+    open_positions=counts,
+    orders_last_minute=counts,
+)
+
+
+@given(st.lists(st.sampled_from(RiskState)))
+def test_one_scope_that_is_not_active_is_enough(states: list[RiskState]) -> None:
+    allowed = strictest(states).allows_entries
+
+    assert allowed == all(state is RiskState.ACTIVE for state in states)
+
+
+def test_everything_without_an_active_word_has_one() -> None:
+    assert len({state.words for state in RiskState}) == len(RiskState)
+    assert len({code.words for code in DenialCode}) == len(DenialCode)
+
+
+@given(exposures)
+def test_without_limits_nothing_is_a_breach(exposure: Exposure) -> None:
+    assert find_breach(Limits(), exposure) is None
+
+
+@given(exposures)
+def test_what_reaches_its_limit_is_no_breach(exposure: Exposure) -> None:
+    limits = Limits(
+        max_order_value=exposure.order_value,
+        max_position_value=exposure.position_value,
+        max_open_positions=exposure.open_positions,
+        max_orders_per_minute=exposure.orders_last_minute,
+    )
+
+    assert find_breach(limits, exposure) is None
+
+
+@given(exposures, positive)
+def test_what_is_above_its_limit_is_one(exposure: Exposure, less: Decimal) -> None:
+    breach = find_breach(Limits(max_order_value=exposure.order_value - less), exposure)
+
+    assert breach is not None
+    assert breach.code is DenialCode.ORDER_TOO_LARGE
+
+
+def test_the_words_of_a_breach_name_the_figures() -> None:
+    exposure = Exposure(
+        order_value=Decimal(1500), position_value=Decimal(0), open_positions=0, orders_last_minute=0
+    )
+
+    breach = find_breach(Limits(max_order_value=Decimal("1000.50")), exposure)
+
+    assert breach is not None
+    assert breach.words.endswith("It would be 1,500, the limit is 1,000.5.")
+
+
+@given(worths, worths)
+def test_no_loss_is_negative(now: Worth, start: Worth) -> None:
+    assert now.loss_since(start) >= 0
+    assert now.drawdown_from(start) >= 0
+
+
+@given(worths, st.decimals(min_value=-(10**6), max_value=10**6, places=8))
+def test_a_transfer_alone_is_neither_loss_nor_drawdown(worth: Worth, moved: Decimal) -> None:
+    after = Worth(equity=worth.equity + moved, transferred=worth.transferred + moved)
+
+    assert after.loss_since(worth) == 0
+    assert after.drawdown_from(worth) == 0
+
+
+@given(positive, fractions)
+def test_a_drawdown_is_the_fraction_that_is_gone(peak: Decimal, gone: Decimal) -> None:
+    now = Worth(equity=peak * (1 - gone))
+
+    assert abs(now.drawdown_from(Worth(equity=peak)) - gone) < Decimal("1e-9")
+
+
+@pytest.mark.parametrize(
+    ("equity", "state"),
+    [("1000", None), ("950", None), ("949", "reduce_only"), ("799", "halted")],
+)
+def test_a_drawdown_is_stricter_than_a_daily_loss(equity: str, state: str | None) -> None:
+    limits = Limits(max_daily_loss=Decimal(50), max_drawdown=Decimal("0.2"))
+    start = Worth(equity=Decimal(1000))
+
+    trip = find_trip(limits, now=Worth(equity=Decimal(equity)), day_start=start, peak=start)
+
+    assert (trip.state if trip else None) == state
+
+
+@given(positive, st.decimals(min_value="0.9", max_value="1.1", places=6))
+def test_a_price_within_a_tenth_is_no_mistake(market: Decimal, factor: Decimal) -> None:
+    assert not is_off_price(market * factor, market)
+
+
+@given(amounts, amounts, fractions)
+def test_what_is_affordable_is_paid_for_with_its_fee(
+    wanted: Decimal, available: Decimal, fee_rate: Decimal
+) -> None:
+    amount = affordable_amount(wanted=wanted, available=available, fee_rate=fee_rate)
+
+    assert amount <= wanted
+    assert amount * (1 + fee_rate) <= available + Decimal("1e-15")
+
+
+@given(positive, positive, fractions)
+def test_what_is_sellable_again_is_so_at_each_price(
+    quantity: Decimal, price: Decimal, fee_rate: Decimal
+) -> None:
+    market = Market(
+        symbol="BTC/USDT",
+        base="BTC",
+        quote="USDT",
+        tick_size=Decimal("0.01"),
+        step_size=Decimal("0.00001"),
+        min_quantity=Decimal("0.0001"),
+        max_quantity=Decimal(9000),
+        min_notional=Decimal(5),
+    )
+    prices = [price, price * 2]
+
+    each = [
+        is_sellable_again(market, quantity=quantity, prices=[one], fee_rate=fee_rate)
+        for one in prices
+    ]
+
+    assert all(each) == is_sellable_again(
+        market, quantity=quantity, prices=prices, fee_rate=fee_rate
+    )

@@ -1,0 +1,47 @@
+"""How often a broker can be looked at, and when its turn is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from apps.exchanges.costs import MonitorCosts
+from apps.exchanges.limits import Priority
+
+#: What is announced where the budget carries it.
+SHORTEST = timedelta(seconds=10)
+#: While a private stream tells of every change; short of the minute after which entries are refused.
+RELAXED = timedelta(seconds=45)
+SWEEP_EVERY = timedelta(minutes=5)
+#: Of what reads may take, the most that full sweeps get.
+_SWEEPING = 1 / 3
+_GOLDEN = 0.618033988749895
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often open orders are looked at, and everything is."""
+
+    poll_every: timedelta
+    sweep_every: timedelta
+
+
+def plan_pace(costs: MonitorCosts, *, watched: Sequence[int], traded: Sequence[int]) -> Pace:
+    """The fastest pace that the reads of all who share the budget allow. One figure for each of them: in
+    how many symbols orders rest, and how many are traded."""
+    allowed = costs.units_per_second * Priority.READ.share
+    sweep = sum(map(costs.of_sweep, traded))
+    sweep_every = max(SWEEP_EVERY.total_seconds(), sweep / (allowed * _SWEEPING))
+    poll_every = sum(map(costs.of_poll, watched)) / (allowed - sweep / sweep_every)
+    return Pace(
+        poll_every=max(SHORTEST, timedelta(seconds=poll_every)),
+        sweep_every=timedelta(seconds=sweep_every),
+    )
+
+
+def next_turn(*, broker_id: int, after: datetime, interval: timedelta) -> datetime:
+    """The next moment of a broker on the clock: always the same share of the interval, another one for each
+    broker, so that their questions spread."""
+    offset = (broker_id * _GOLDEN % 1) * interval.total_seconds()
+    elapsed = (after.timestamp() - offset) % interval.total_seconds()
+    wait = interval.total_seconds() - elapsed
+    return datetime.fromtimestamp(after.timestamp() + wait, tz=UTC)
