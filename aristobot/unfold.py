@@ -86,9 +86,11 @@ UNFOLD: dict[str, Any] = {
                     _item("Manual trading", "touch_app", "live:ticket"),
                     _item("Orders", "receipt_long", "admin:trading_order_changelist"),
                     _item("Fills", "done_all", "admin:trading_fill_changelist"),
+                    _item("Order monitor", "radar", "admin:trading_brokerwatch_changelist"),
                     _item(
                         "Positions", "account_balance_wallet", "admin:trading_position_changelist"
                     ),
+                    _item("Risk limits", "shield", "admin:trading_riskscope_changelist"),
                 ],
             },
             {

@@ -29,7 +29,7 @@ class _OwnedForm:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance.owner_id is None:
+        if self.instance.pk is None:
             self.instance.owner = self.owner
 
     def _get_validation_exclusions(self) -> set[str]:

@@ -2,12 +2,14 @@
 
 from django.urls import path
 
-from apps.live import ticket, views
+from apps.live import risk, ticket, views
 from apps.live.paper import PaperExchangesView
 
 app_name = "live"
 urlpatterns = [
     path("paper-exchanges/", PaperExchangesView.as_view(), name="paper_exchanges"),
+    path("risk/", risk.switch, name="risk_switch"),
+    path("risk/status/", risk.status, name="risk_status"),
     path("ticket/", ticket.show, name="ticket"),
     path("ticket/execute/", ticket.execute, name="execute"),
     path("orders/<int:order_id>/", ticket.follow, name="order"),

@@ -11,6 +11,7 @@ from django.db.models import F, Q, QuerySet
 from apps.accounts.models import User
 from apps.brokers.models import Broker
 from apps.core.alerts import raise_alert, resolve_alert
+from apps.core.broadcast import Topic, broadcast_on_commit
 from apps.core.enqueue import enqueue_on_commit
 from apps.core.models import Alert
 from apps.core.tasks import TaskName
@@ -40,6 +41,12 @@ def state_for(
     """The strictest state of the scopes that hold for a user, and for one of his brokers or books."""
     scopes = _holding(owner_id=owner_id, broker_id=broker_id, book_id=book_id)
     return strictest(RiskState(state) for state in scopes.values_list("state", flat=True))
+
+
+def list_scopes(user: User) -> QuerySet[RiskScope]:
+    """All scopes of a user, and that of everybody, which holds for him too."""
+    mine = RiskScope.objects.filter(Q(owner=user) | Q(owner=None))
+    return mine.select_related("broker", "book", "owner").order_by("pk")
 
 
 def _holding(
@@ -74,6 +81,8 @@ def set_state(
     scope.state, scope.reason, scope.changed_at = state, reason, now
     scope.save(update_fields=["state", "reason", "changed_at"])
     RiskChange.objects.create(scope=scope, at=now, state=state, reason=reason, by=by)
+    if owner_id:
+        broadcast_on_commit(owner_id, Topic.ALERTS)
     if state is RiskState.FLATTEN:
         enqueue_on_commit(TaskName.FLATTEN)
     if state is RiskState.ACTIVE and broker_id and owner_id:

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from workers.bench import exchanges, live, paper
+from workers.bench import exchanges, live, pages, paper
 from workers.bench.chaos.plan import make_plan
 from workers.bench.chaos.run import run
 
@@ -37,6 +37,8 @@ class Command(BaseCommand):
         papers.add_argument(
             "--recording", type=Path, default=RECORDED, help="1m candles; without them, simulated"
         )
+        orders = kinds.add_parser("pages", help="the pages of orders when there are many")
+        orders.add_argument("--orders", type=int, default=1_000_000, help="how many (1,000,000)")
         chaos = kinds.add_parser(
             "chaos", help="trading while everything breaks: no order lost, none sent twice"
         )
@@ -56,6 +58,8 @@ class Command(BaseCommand):
             self._compare_clients(options["rounds"])
         elif options["kind"] == "paper":
             self._measure_paper(options["orders"], options["recording"])
+        elif options["kind"] == "pages":
+            self._time_pages(options["orders"])
         elif options["kind"] == "chaos":
             self._break_things(options)
         else:
@@ -76,6 +80,11 @@ class Command(BaseCommand):
         self.stdout.write(f"Candles: {known or 'simulated'}")
         for result in paper.measure(orders=orders, recording=known, say=self.stdout.write):
             self.stdout.write(result.describe())
+
+    def _time_pages(self, orders: int) -> None:
+        call_command("migrate", verbosity=0, interactive=False)
+        for page in pages.measure(orders=orders, say=self.stdout.write):
+            self.stdout.write(page.describe())
 
     def _break_things(self, options: dict[str, Any]) -> None:
         plan = make_plan(seed=options["seed"], seconds=60 * options["minutes"])

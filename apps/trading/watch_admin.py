@@ -1,0 +1,95 @@
+"""The order monitor, as a person sees it: how far it has come with each broker."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from unfold.decorators import display
+
+from apps.core.admin import FactAdmin
+from apps.trading.models import BrokerWatch
+
+
+def describe_report(report: Mapping[str, Any] | None) -> str:
+    """What the last full sweep found, in words."""
+    if report is None:
+        return "Not reconciled yet."
+    words = [
+        f"{len(report['symbols'])} symbols read in {report['seconds']:.1f} s:",
+        f"{report['open_orders']} open orders,",
+        f"{report['new_fills']} new fills,",
+        f"{report['imported']} orders placed elsewhere.",
+        *report["odd"],
+    ]
+    if not report["is_complete"]:
+        words.append("Not everything could be read; it is read again at the next sweep.")
+    return " ".join(words)
+
+
+@admin.register(BrokerWatch)
+class WatchAdmin(FactAdmin):
+    """One row for each broker."""
+
+    list_display = (
+        "broker",
+        "state",
+        "polled_at",
+        "interval",
+        "swept_at",
+        "last_report",
+        "money",
+    )
+    list_select_related = ("broker",)
+    fields = (
+        ("broker", "state", "money"),
+        ("polled_at", "interval", "next_poll_at"),
+        ("swept_at", "reconciled_at", "fills_until"),
+        "last_report",
+        "error",
+    )
+    readonly_fields = ("state", "interval", "last_report", "money")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Of the user's own brokers."""
+        return BrokerWatch.objects.filter(broker__owner=request.user)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Under the name that the menu has."""
+        title = {"title": "Order monitor"}
+        return super().changelist_view(request, {**(extra_context or {}), **title})
+
+    @display(
+        description="State",
+        label={
+            "watching": "success",
+            "reconciling": "info",
+            "failing": "danger",
+            "waiting": "warning",
+        },
+    )
+    def state(self, watch: BrokerWatch) -> str:
+        """In one word."""
+        if watch.failing_since:
+            return "failing"
+        if watch.error:
+            return "waiting"
+        return "watching" if watch.reconciled_at else "reconciling"
+
+    @display(description="Looked at every")
+    def interval(self, watch: BrokerWatch) -> str:
+        """Longer than 10 s where the exchange's limits do not carry that."""
+        return f"{watch.interval_seconds:.0f} s"
+
+    @display(description="Last full sweep")
+    def last_report(self, watch: BrokerWatch) -> str:
+        """What it found."""
+        return describe_report(watch.report)
+
+    @display(description="Money")
+    def money(self, watch: BrokerWatch) -> str:
+        """What it is worth."""
+        return watch.broker.get_environment_display()

@@ -1,0 +1,129 @@
+"""Trading by hand, the way a person does: a ticket, a confirmation, an order that is followed, an end."""
+
+import os
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from workers.tests.installation import running
+from workers.tests.test_whole import CHROMIUM
+
+PHONE = {"width": 390, "height": 844}
+SECONDS = 1000
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A browser, signed in as the demo user of an installation of its own."""
+    if not CHROMIUM.exists():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"needs {CHROMIUM}")
+        pytest.skip(f"needs {CHROMIUM}: apt install chromium")
+    directory = tmp_path_factory.mktemp("trading")
+    with (
+        running(directory, "simulated", speed=60) as (installation,),
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = browser.new_page(base_url=installation.url)
+        page.goto("/")
+        page.fill("#id_username", "demo")
+        page.fill("#id_password", installation.password("demo"))
+        page.click("button[type=submit]")
+        yield page
+        browser.close()
+
+
+def choose(page: Page, **words: str) -> None:
+    for name, word in words.items():
+        with page.expect_response(re.compile("/admin/live/ticket/")):
+            page.select_option(f"#id_{name}", label=word)
+
+
+def validate(page: Page) -> None:
+    page.get_by_role("button", name="Validate").click()
+
+
+def test_a_ticket_says_all_that_is_wrong_with_it(page: Page) -> None:
+    page.goto("/admin/live/ticket/")
+    expect(page.locator("#market .big")).to_contain_text("USDT", timeout=30 * SECONDS)
+    choose(page, broker="Demo Binance (simulated)", order_type="Stop limit", side="Sell")
+
+    validate(page)
+
+    for words in ("A limit order needs its price.", "Say at which price", "Give a quantity or a"):
+        expect(page.get_by_text(words)).to_be_visible()
+
+
+def test_a_person_buys_and_sees_it_filled(page: Page) -> None:
+    page.goto("/admin/live/ticket/")
+    choose(page, broker="Demo Binance (simulated)")
+    page.fill("#id_value", "100")
+    expect(page.locator("#market")).to_contain_text("≈ 100.00 USDT")
+
+    validate(page)
+    expect(page.get_by_text(re.compile(r"^Buy [\d.]+ BTC at market for about"))).to_be_visible()
+    expect(page.get_by_text("Paper money, simulated prices.")).to_be_visible()
+    page.get_by_role("button", name="Buy now").click()
+
+    expect(page.locator("h2 .status.filled")).to_be_visible(timeout=20 * SECONDS)
+    expect(page.locator("h2 .status")).to_have_text("filled")
+
+
+def test_a_confirmation_that_nobody_gives_goes_cold(page: Page) -> None:
+    page.goto("/admin/live/ticket/")
+    page.fill("#id_value", "100")
+    validate(page)
+    button = page.get_by_role("button", name="Buy now")
+    expect(button).to_be_enabled()
+
+    expect(button).to_be_disabled(timeout=20 * SECONDS)
+    expect(page.get_by_text("Too late: validate again")).to_be_visible()
+
+
+def test_a_person_closes_the_position(page: Page) -> None:
+    page.goto("/admin/trading/position/")
+    mine = page.locator("#result_list tr", has_text="Manual trading")
+    mine.get_by_role("link", name="Close").click()
+    page.get_by_role("button", name="Sell all of it").click()
+
+    expect(page.get_by_text("All done.").first).to_be_visible(timeout=20 * SECONDS)
+
+    page.goto("/admin/trading/position/")
+    expect(mine).to_contain_text("closed")
+
+
+def test_an_order_that_rests_is_edited_and_cancelled(page: Page) -> None:
+    page.goto("/admin/live/ticket/")
+    last = page.locator("#market .big").inner_text().split()[0].replace(",", "")
+    choose(page, broker="Demo Binance (simulated)", order_type="Limit")
+    page.fill("#id_price", f"{float(last) * 0.95:.2f}")
+    page.fill("#id_value", "100")
+    validate(page)
+    page.get_by_role("button", name="Buy now").click()
+    expect(page.locator("h2 .status.open")).to_be_visible(timeout=20 * SECONDS)
+
+    page.goto("/admin/trading/order/?state=open")
+    mine = page.locator("#result_list tr", has_text="Manual trading").first
+    mine.get_by_role("link", name="Edit").click()
+    page.fill("#dialog #id_price", f"{float(last) * 0.94:.2f}")
+    page.get_by_role("button", name="Change the order").click()
+    expect(page.get_by_text("It rests at the exchange.").first).to_be_visible(timeout=40 * SECONDS)
+
+    page.get_by_role("link", name="Cancel").first.click()
+    page.get_by_role("button", name="Cancel the order").click()
+    expect(page.get_by_text("It was cancelled").first).to_be_visible(timeout=40 * SECONDS)
+
+
+@pytest.mark.parametrize(
+    "path", ["live/ticket/", "trading/order/", "trading/position/", "core/alert/"]
+)
+def test_a_phone_shows_the_pages_without_scrolling_sideways(page: Page, path: str) -> None:
+    page.set_viewport_size(PHONE)
+    page.goto(f"/admin/{path}")
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
