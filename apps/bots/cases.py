@@ -9,7 +9,7 @@ from django.db import connection
 from apps.bots.models import Activation
 from apps.core.rows import Rows
 from apps.domain.candles import Timeframe
-from apps.domain.orders import OrderPurpose, OrderStatus
+from apps.domain.orders import OrderPurpose
 from apps.markets.models import Candle, Series, Symbol
 from apps.markets.selectors import get_window
 from apps.strategies.contract import PositionView
@@ -17,8 +17,8 @@ from apps.strategies.models import StrategyVersion
 from apps.strategies.sandbox import Candles, Question
 from apps.trading.models import Book, Position
 
-#: Ends after which a position that was to be closed is still open.
-FAILED_EXITS = {OrderStatus.REJECTED, OrderStatus.EXPIRED, OrderStatus.CANCELLED}
+#: They rest as long as the position is open, so they are nothing to wait for.
+_LEGS = [purpose.value for purpose in OrderPurpose if purpose.is_protection]
 _ROWS = Rows(
     candle=Candle,
     series=Series,
@@ -33,9 +33,8 @@ _ROWS = Rows(
 _WAITING = f"""
 SELECT {_ROWS.columns}, broker.balances_as_of IS NOT NULL, balance.free,
        EXISTS (SELECT 1 FROM trading_order AS o
-               WHERE o.book_id = book.id AND o.symbol_id = symbol.id AND NOT o.is_settled),
-       (SELECT o.status FROM trading_order AS o
-        WHERE o.position_id = position.id AND o.purpose = %(exit)s ORDER BY o.id DESC LIMIT 1)
+               WHERE o.book_id = book.id AND o.symbol_id = symbol.id AND NOT o.is_settled
+                 AND o.purpose <> ALL(%(legs)s))
 FROM markets_candle AS candle
 JOIN markets_series AS series ON series.id = candle.series_id
 JOIN markets_symbol AS symbol ON symbol.id = series.symbol_id
@@ -62,8 +61,7 @@ ORDER BY activation.id
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """What a strategy is asked on; `balance` is the free quote currency, None before the first snapshot,
-    `in_flight` says that an order of the book is not settled yet, `last_exit_status` how the position's
-    last exit ended, None without one."""
+    `in_flight` says that an entry or exit of the book is not settled yet."""
 
     candle: Candle
     series: Series
@@ -74,30 +72,12 @@ class Case:
     position: Position | None
     balance: Decimal | None
     in_flight: bool
-    last_exit_status: str | None
 
     @property
     def valid_until(self) -> datetime:
         """A signal lives for one candle from its receipt. The moment of receipt counts, not the candle's
         own time, which a replayed market runs through at its own speed."""
         return self.candle.received_at + Timeframe(self.series.timeframe).duration
-
-    def find_due_exit(self) -> str | None:
-        """Why the position has to go before the strategy is even asked: an exit that was decided did not go
-        through, or the stop-loss or take-profit was reached. Both prices are watched here, on closed
-        candles, the stop first."""
-        if self.position is None:
-            return None
-        if self.last_exit_status in FAILED_EXITS:
-            return f"The last exit ended {self.last_exit_status}: it is tried again."
-        stop, target = self.position.stop_loss_price, self.position.take_profit_price
-        if stop is not None and self.candle.low <= stop:
-            return f"The price fell to the stop-loss at {stop.normalize():f}: the position is sold."
-        if target is not None and self.candle.high > target:
-            return (
-                f"The price passed the take-profit at {target.normalize():f}: the position is sold."
-            )
-        return None
 
     def to_question(self) -> Question:
         """The same as the sandbox takes it."""
@@ -133,15 +113,13 @@ class Case:
 def list_waiting_cases(*, candle_id: int, now: datetime) -> list[Case]:
     """The cases, of all users, that wait for a candle; none when it is no longer the newest."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            _WAITING, {"candle_id": candle_id, "now": now, "exit": OrderPurpose.EXIT.value}
-        )
+        cursor.execute(_WAITING, {"candle_id": candle_id, "now": now, "legs": _LEGS})
         return [_to_case(row) for row in cursor.fetchall()]
 
 
 def _to_case(row: tuple[object, ...]) -> Case:
     (candle, series, symbol, activation, version, book, position), rest = _ROWS.split(row)
-    has_snapshot, free, in_flight, last_exit_status = rest
+    has_snapshot, free, in_flight = rest
     return Case(
         candle=candle,
         series=series,
@@ -152,5 +130,4 @@ def _to_case(row: tuple[object, ...]) -> Case:
         position=position,
         balance=(free or Decimal(0)) if has_snapshot else None,
         in_flight=bool(in_flight),
-        last_exit_status=last_exit_status,
     )

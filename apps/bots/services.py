@@ -96,8 +96,6 @@ def _evaluate(case: Case, sandbox: Sandbox, now: datetime) -> Decision | None:
     if case.in_flight:
         reason = "An earlier order is not settled yet, so the strategy was not asked."
         return _decide(case, Action.WAIT, reason, now=now)
-    if exit_reason := case.find_due_exit():
-        return _decide(case, Action.SELL, exit_reason, now=now)
     try:
         answer = sandbox.evaluate(
             key=f"{case.activation.pk}-{case.version.pk}",

@@ -14,10 +14,12 @@ class TaskName(StrEnum):
     SUBMIT_ORDER = "orders.submit_order"
     FLATTEN = "orders.flatten"
     CANCEL_ORDER = "orders.cancel_order"
+    GUARD_POSITION = "orders.guard_position"
     EVALUATE_CANDLE = "strategies.evaluate_candle"
     POLL_BROKERS = "monitor.poll_brokers"
     POLL_BROKER = "monitor.poll_broker"
-    GUARD_POSITION = "monitor.guard_position"
+    GUARD_BROKERS = "monitor.guard_brokers"
+    GUARD_BROKER = "monitor.guard_broker"
     RECOMPUTE_LEDGER = "monitor.recompute_ledger"
     REFRESH_BALANCES = "monitor.refresh_balances"
     TEST_CONNECTION = "monitor.test_connection"
@@ -52,6 +54,8 @@ TASKS: dict[TaskName, TaskRule] = {
     TaskName.EVALUATE_CANDLE: TaskRule(expires=timedelta(seconds=60)),
     TaskName.POLL_BROKERS: TaskRule(expires=timedelta(seconds=1), every=timedelta(seconds=1)),
     TaskName.POLL_BROKER: TaskRule(expires=timedelta(seconds=10)),
+    TaskName.GUARD_BROKERS: TaskRule(expires=timedelta(seconds=10), every=timedelta(seconds=10)),
+    TaskName.GUARD_BROKER: TaskRule(expires=timedelta(seconds=10)),
     TaskName.GUARD_POSITION: TaskRule(expires=timedelta(seconds=10)),
     TaskName.RECOMPUTE_LEDGER: TaskRule(expires=timedelta(minutes=10)),
     TaskName.REFRESH_BALANCES: TaskRule(expires=timedelta(seconds=60)),

@@ -87,6 +87,14 @@ def find_newest_candle(series_id: int) -> Candle | None:
     return Candle.objects.filter(series_id=series_id).order_by("-opened_at").first()
 
 
+def find_last_candle(symbol: Symbol) -> Candle | None:
+    """Of all series of a symbol the candle that came last."""
+    newest = Candle.objects.filter(series=OuterRef("pk")).order_by("-opened_at").values("pk")[:1]
+    series = Series.objects.filter(symbol=symbol).annotate(newest=Subquery(newest))
+    candles = Candle.objects.select_related("series").filter(pk__in=series.values("newest"))
+    return candles.order_by("-received_at").first()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastPrice:
     """The close of a symbol's newest candle, and when we heard of it."""
@@ -97,16 +105,7 @@ class LastPrice:
 
 def find_last_price(symbol: Symbol) -> LastPrice | None:
     """None for a symbol that nobody follows, or that no candle has come of yet."""
-    newest = Candle.objects.filter(series=OuterRef("pk")).order_by("-opened_at").values("pk")[:1]
-    candle = (
-        Candle.objects.filter(
-            pk__in=Series.objects.filter(symbol=symbol)
-            .annotate(newest=Subquery(newest))
-            .values("newest")
-        )
-        .order_by("-received_at")
-        .first()
-    )
+    candle = find_last_candle(symbol)
     if candle is None:
         return None
     return LastPrice(price=Decimal(str(candle.close)), at=candle.received_at)

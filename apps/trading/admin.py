@@ -20,26 +20,16 @@ from apps.core.formats import NOTHING, price, quantity, share, signed_money
 from apps.domain.orders import LIVE_STATUSES, TERMINAL_STATUSES
 from apps.domain.risk import RiskState
 from apps.markets.models import Symbol
+from apps.trading import ledger_admin
 from apps.trading.forms import EditForm, OnceForm
-from apps.trading.models import (
-    Difference,
-    EquitySnapshot,
-    Fill,
-    Lot,
-    Order,
-    OrderEvent,
-    Position,
-    RiskChange,
-    RiskScope,
-    Transfer,
-)
+from apps.trading.models import Book, Fill, Order, OrderEvent, Position, RiskChange, RiskScope
 from apps.trading.path import NotChangeable, request_cancel, request_edit
 from apps.trading.selectors import is_editable, unrealized_pnl, with_last_price
 from apps.trading.ticket import close_position
 from apps.trading.watch_admin import WatchAdmin
 from apps.trading.words import explain, shown_price
 
-__all__ = ["FillAdmin", "OrderAdmin", "PositionAdmin", "WatchAdmin"]
+__all__ = ["FillAdmin", "OrderAdmin", "PositionAdmin", "WatchAdmin", "ledger_admin"]
 
 STATUS_LABELS = {
     "created": "info",
@@ -149,6 +139,12 @@ class StateFilter(admin.SimpleListFilter):
         return queryset
 
 
+def describe_book(book: Book, broker: Broker) -> SafeString:
+    """A book with its broker and what the money there is worth."""
+    money = broker.get_environment_display()
+    return format_html('{}<br><small class="muted">{}, {}</small>', book, broker, money)
+
+
 @admin.register(Order)
 class OrderAdmin(FactAdmin):
     """Every order we ever wanted, the denied ones included."""
@@ -163,8 +159,7 @@ class OrderAdmin(FactAdmin):
         "telling_price",
         "total",
         "status_label",
-        "money",
-        "book",
+        "where",
         "changes",
     )
     # Any other sequence would have to sort all of a user's orders.
@@ -300,6 +295,11 @@ class OrderAdmin(FactAdmin):
     def money(self, order: Order) -> str:
         """What it is worth."""
         return order.broker.get_environment_display()
+
+    @display(description="Book and money")
+    def where(self, order: Order) -> SafeString:
+        """Whose it is and what it is worth."""
+        return describe_book(order.book, order.broker)
 
     @display(description="Actions")
     def changes(self, order: Order) -> SafeString | str:
@@ -438,8 +438,7 @@ class PositionAdmin(FactAdmin):
         "last",
         "unrealized",
         "realized",
-        "money",
-        "book",
+        "where",
         "changes",
     )
     sortable_by = ("opened_at",)
@@ -502,6 +501,11 @@ class PositionAdmin(FactAdmin):
         """What it is worth."""
         return position.book.broker.get_environment_display()
 
+    @display(description="Book and money")
+    def where(self, position: Position) -> SafeString:
+        """Whose it is and what it is worth."""
+        return describe_book(position.book, position.book.broker)
+
     @display(description="Actions")
     def changes(self, position: Position) -> SafeString | str:
         """What can still be done about it."""
@@ -535,183 +539,6 @@ class PositionAdmin(FactAdmin):
             now=timezone.now(),
         )
         return leave_dialog(request, reverse("admin:trading_order_change", args=[order.pk]))
-
-
-class OpenLotFilter(admin.SimpleListFilter):
-    """Lots with something left."""
-
-    title = "what is left"
-    parameter_name = "left"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Held or sold."""
-        return [("held", "Held"), ("gone", "All of it sold")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """One of both, or all."""
-        match self.value():
-            case "held":
-                return queryset.filter(remaining__gt=0)
-            case "gone":
-                return queryset.filter(remaining=0)
-        return queryset
-
-
-@admin.register(Lot)
-class LotAdmin(FactAdmin):
-    """What is held: which coins, since when, at what cost."""
-
-    list_display = (
-        "acquired_at",
-        "asset",
-        "origin_label",
-        "left",
-        "amount",
-        "unit_cost",
-        "total",
-        "money",
-        "book",
-    )
-    list_filter = (OpenLotFilter, "origin", ("book__broker", OwnRelatedFilter))
-    list_select_related = ("book__broker",)
-    search_fields = ("asset",)
-    fields = (
-        ("asset", "origin_label", "money"),
-        ("left", "amount"),
-        ("unit_cost", "total"),
-        ("book", "position"),
-        ("acquired_at", "fill"),
-    )
-    readonly_fields = ("origin_label", "left", "amount", "unit_cost", "total", "money")
-
-    @display(
-        description="Origin",
-        ordering="origin",
-        label={"bought": "success", "adopted": "warning", "dust": "info"},
-    )
-    def origin_label(self, lot: Lot) -> tuple[str, str]:
-        """What was not bought here is flagged."""
-        words = {"bought": "bought here", "adopted": "from outside", "dust": "dust of a position"}
-        return lot.origin, words[lot.origin]
-
-    @display(description="Left", ordering="remaining")
-    def left(self, lot: Lot) -> str:
-        """Not sold yet."""
-        return quantity(lot.remaining)
-
-    @display(description="Came in", ordering="quantity")
-    def amount(self, lot: Lot) -> str:
-        """All of it."""
-        return quantity(lot.quantity)
-
-    @display(description="Cost per unit")
-    def unit_cost(self, lot: Lot) -> str:
-        """Fees included; of nothing left there is none."""
-        if lot.cost is None:
-            return "not known"
-        return f"{price(lot.cost / lot.remaining)} {lot.cost_asset}" if lot.remaining else NOTHING
-
-    @display(description="Cost of what is left", ordering="cost")
-    def total(self, lot: Lot) -> str:
-        """Fees included."""
-        return "not known" if lot.cost is None else f"{price(lot.cost)} {lot.cost_asset}"
-
-    @display(description="Money")
-    def money(self, lot: Lot) -> str:
-        """What it is worth."""
-        return lot.book.broker.get_environment_display()
-
-
-class OfBrokerAdmin(FactAdmin):
-    """Facts about a broker."""
-
-    list_select_related = ("broker",)
-
-    @display(description="Money")
-    def money(self, row: Any) -> str:
-        """What it is worth."""
-        return row.broker.get_environment_display()
-
-
-@admin.register(Transfer)
-class TransferAdmin(OfBrokerAdmin):
-    """Deposits and withdrawals, newest first."""
-
-    list_display = ("at", "asset", "amount", "at_price", "money", "broker", "note")
-    list_filter = (("broker", OwnRelatedFilter),)
-    search_fields = ("asset", "note")
-
-    @display(description="Quantity", ordering="quantity")
-    def amount(self, transfer: Transfer) -> str:
-        """What went out is negative."""
-        return quantity(transfer.quantity)
-
-    @display(description="Price in USDT", ordering="price")
-    def at_price(self, transfer: Transfer) -> str:
-        """When it was first seen."""
-        return "not known" if transfer.price is None else price(transfer.price)
-
-
-@admin.register(Difference)
-class DifferenceAdmin(OfBrokerAdmin):
-    """What an exchange holds and nothing explains; usually there is none."""
-
-    list_display = (
-        "asset",
-        "missing",
-        "by_fills",
-        "by_exchange",
-        "first_seen_at",
-        "broker",
-        "money",
-    )
-    list_filter = (("broker", OwnRelatedFilter),)
-    search_fields = ("asset",)
-
-    @display(description="Unexplained")
-    def missing(self, difference: Difference) -> str:
-        """What is missing at the exchange is negative."""
-        return quantity(difference.amount)
-
-    @display(description="By fills and transfers", ordering="ours")
-    def by_fills(self, difference: Difference) -> str:
-        """Ours."""
-        return quantity(difference.ours)
-
-    @display(description="At the exchange", ordering="theirs")
-    def by_exchange(self, difference: Difference) -> str:
-        """Theirs."""
-        return quantity(difference.theirs)
-
-
-@admin.register(EquitySnapshot)
-class EquityAdmin(OfBrokerAdmin):
-    """What brokers were worth, once a minute."""
-
-    list_display = ("at", "broker", "worth", "moved", "earned", "left_out", "money")
-    list_filter = (("broker", OwnRelatedFilter),)
-    date_hierarchy = "at"
-    list_before_template = "admin/trading/equitysnapshot/chart.html"
-
-    @display(description="Equity", ordering="equity")
-    def worth(self, snapshot: EquitySnapshot) -> str:
-        """In USDT."""
-        return f"{price(snapshot.equity)} USDT"
-
-    @display(description="Transferred", ordering="transferred")
-    def moved(self, snapshot: EquitySnapshot) -> str:
-        """Came from outside, less what went out."""
-        return f"{price(snapshot.transferred)} USDT"
-
-    @display(description="Earned since the first look")
-    def earned(self, snapshot: EquitySnapshot) -> SafeString | str:
-        """By trading and by prices."""
-        return signed_money(snapshot.equity - snapshot.transferred, "USDT")
-
-    @display(description="Without a price")
-    def left_out(self, snapshot: EquitySnapshot) -> str:
-        """Assets that the equity leaves out."""
-        return ", ".join(snapshot.unpriced) or NOTHING
 
 
 class RiskScopeForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -754,13 +581,13 @@ class RiskScopeAdmin(OwnedAdmin):
     inlines = (RiskChangeInline,)
     list_display = ("whose", "state_label", "reason", *RISK_LIMITS)
     list_select_related = ("broker", "book", "owner")
-    readonly_fields = ("state_label", "reason", "changed_at")
+    readonly_fields = ("state_words", "reason", "changed_at")
     fieldsets = (
         (
             None,
             {
                 "description": "Leave both empty for all your trading. An empty limit is none.",
-                "fields": (("broker", "book"), ("state_label", "reason", "changed_at")),
+                "fields": (("broker", "book"), ("state_words", "reason", "changed_at")),
             },
         ),
         ("Orders and positions", {"fields": (RISK_LIMITS[:2], RISK_LIMITS[2:4])}),
@@ -800,7 +627,12 @@ class RiskScopeAdmin(OwnedAdmin):
             return "Each user"
         return str(scope.broker or scope.book or "All of mine")
 
+    @display(description="State")
+    def state_words(self, scope: RiskScope) -> str:
+        """What may be done."""
+        return RiskState(scope.state).words
+
     @display(description="State", label=RISK_LABELS)
     def state_label(self, scope: RiskScope) -> tuple[str, str]:
         """Word and colour."""
-        return scope.state, RiskState(scope.state).words
+        return scope.state, scope.get_state_display()

@@ -89,6 +89,9 @@ class Position(OwnedModel):
     )
     stop_loss_price = QuantityField(null=True)
     take_profit_price = QuantityField(null=True)
+    exit_prices_changed_at = models.DateTimeField(
+        null=True, help_text="When the two were last set by hand or by a signal"
+    )
     version = models.PositiveIntegerField(
         default=0,
         help_text="Counts its changes, so that a decision made on an older one is refused",
@@ -453,6 +456,7 @@ class RiskScope(models.Model):
     )
 
     class Meta:
+        verbose_name = "risk limit"
         constraints = [
             models.UniqueConstraint(
                 fields=["owner", "broker", "book"],

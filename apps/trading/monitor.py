@@ -21,7 +21,6 @@ from apps.domain.environments import Environment, Exchange
 from apps.domain.orders import OrderPurpose, OrderStatus
 from apps.exchanges import errors, ports
 from apps.exchanges.costs import MonitorCosts, costs_of
-from apps.trading import protection
 from apps.trading.events import link_to
 from apps.trading.models import BrokerWatch, Order
 from apps.trading.pacing import RELAXED, Pace, next_turn, plan_pace
@@ -124,8 +123,6 @@ def poll_broker(*, broker_id: int, now: datetime) -> None:
             _note_wait(watch, error, now)
         except (errors.ExchangeError, NotRunning) as error:
             _note_failure(broker, watch, error, now)
-        else:
-            protection.guard_broker(broker_id=broker_id, now=now)
 
 
 def _is_doubtful(broker: Broker) -> bool:

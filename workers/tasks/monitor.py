@@ -45,10 +45,16 @@ def poll_broker(*, broker_id: int, **_kwargs: object) -> None:
     monitor.poll_broker(broker_id=broker_id, now=timezone.now())
 
 
-@shared_task(name=TaskName.GUARD_POSITION.value)
-def guard_position(*, position_id: int, **_kwargs: object) -> None:
-    """Bring the protection of a position in line with what it holds."""
-    protection.guard_position(position_id=position_id, now=timezone.now())
+@shared_task(name=TaskName.GUARD_BROKERS.value)
+def guard_brokers(**_kwargs: object) -> None:
+    """Fan out to one task for each broker with positions to guard."""
+    protection.guard_brokers()
+
+
+@shared_task(name=TaskName.GUARD_BROKER.value)
+def guard_broker(*, broker_id: int, **_kwargs: object) -> None:
+    """Have every position of one broker protected."""
+    protection.guard_broker(broker_id=broker_id, now=timezone.now())
 
 
 @shared_task(name=TaskName.RECOMPUTE_LEDGER.value)

@@ -4,7 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from apps.core.tasks import TaskName
-from apps.trading import path, risk
+from apps.trading import path, protection, risk
 
 
 @shared_task(name=TaskName.SUBMIT_ORDER.value)
@@ -17,6 +17,12 @@ def submit_order(*, order_id: int, **_kwargs: object) -> None:
 def cancel_order(*, order_id: int, **_kwargs: object) -> None:
     """Ask the exchange to cancel an order that is to go."""
     path.cancel_order(order_id=order_id, now=timezone.now())
+
+
+@shared_task(name=TaskName.GUARD_POSITION.value)
+def guard_position(*, position_id: int, **_kwargs: object) -> None:
+    """Bring the protection of a position in line with what it holds."""
+    protection.guard_position(position_id=position_id, now=timezone.now())
 
 
 @shared_task(name=TaskName.FLATTEN.value)

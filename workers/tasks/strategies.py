@@ -7,6 +7,7 @@ from django.utils import timezone
 from apps.bots import services
 from apps.core.tasks import TaskName
 from apps.strategies.sandbox import Sandbox, SandboxUnavailable
+from apps.trading import protection
 
 #: One client for the life of this worker process: it keeps a warm child for every activation.
 sandbox = Sandbox(settings.SANDBOX_SOCKET)
@@ -18,5 +19,7 @@ sandbox = Sandbox(settings.SANDBOX_SOCKET)
     retry_kwargs={"countdown": 1, "max_retries": 30},
 )
 def evaluate_candle(*, candle_id: int, **_kwargs: object) -> None:
-    """Ask the strategies that wait for a closed candle; asked again while the sandbox restarts."""
+    """Sell what a closed candle has sold, then ask the strategies that wait for it; asked again while the
+    sandbox restarts."""
+    protection.watch_candle(candle_id=candle_id, now=timezone.now())
     services.evaluate_candle(candle_id=candle_id, sandbox=sandbox, now=timezone.now())

@@ -13,6 +13,7 @@ from apps.markets.models import Candle, Series
 from apps.strategies.models import Strategy, StrategyVersion
 from apps.strategies.sandbox import Answer, Question, SandboxUnavailable, StrategyFailed
 from apps.trading.models import Order, Position
+from apps.trading.protection import guard_position
 
 AddCandle = Callable[..., Candle]
 
@@ -148,54 +149,16 @@ def test_in_a_position_it_is_asked_about_the_exit(
     assert (Decision.objects.get().action, Order.objects.count()) == (action, orders)
 
 
-@pytest.mark.parametrize(
-    ("prices", "words"),
-    [
-        ({"low": 98.0}, "stop-loss"),
-        ({"high": 104.5}, "take-profit"),
-        ({"low": 90.0, "high": 110.0}, "stop-loss"),
-    ],
-)
-def test_a_reached_stop_or_target_sells_without_asking(
-    holding: Position, add_candle: AddCandle, now: datetime, prices: dict[str, float], words: str
-) -> None:
-    sandbox = FakeSandbox(answer(short=False))
-    candle = add_candle(close=100.0, **prices)
-
-    evaluate_candle(candle_id=candle.pk, sandbox=sandbox, now=now)
-
-    order = Order.objects.get()
-    assert sandbox.questions == []
-    assert (order.side, order.quantity) == ("sell", 1)
-    assert words in order.reason
-
-
-def test_touching_the_target_is_not_passing_it(
+def test_a_resting_stop_is_nothing_to_wait_for(
     holding: Position, add_candle: AddCandle, now: datetime
 ) -> None:
-    candle = add_candle(close=100.0, high=104.0)
+    sandbox = FakeSandbox(answer(short=False))
+    guard_position(position_id=holding.pk, now=now)
+    assert Order.objects.get().purpose == "stop_loss"
 
-    evaluate_candle(candle_id=candle.pk, sandbox=FakeSandbox(answer(short=False)), now=now)
+    evaluate_candle(candle_id=add_candle().pk, sandbox=sandbox, now=now)
 
-    assert Order.objects.count() == 0
-
-
-@pytest.mark.parametrize(
-    ("status", "action"), [("rejected", "sell"), ("expired", "sell"), ("denied", "hold")]
-)
-def test_an_exit_that_did_not_go_through_is_tried_again_under_a_new_name(
-    holding: Position, add_candle: AddCandle, now: datetime, status: str, action: str
-) -> None:
-    sandbox = FakeSandbox(answer(short=True))
-    evaluate_candle(candle_id=add_candle(minute=1).pk, sandbox=sandbox, now=now)
-    Order.objects.update(status=status, is_settled=True)
-    sandbox.answer = answer(short=False)
-
-    evaluate_candle(candle_id=add_candle(minute=2).pk, sandbox=sandbox, now=now)
-
-    assert Decision.objects.latest("pk").action == action
-    names = set(Order.objects.values_list("client_order_id", flat=True))
-    assert len(names) == (2 if action == "sell" else 1)
+    assert len(sandbox.questions) == 1
 
 
 def test_an_entry_in_flight_is_not_flat(

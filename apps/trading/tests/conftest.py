@@ -15,7 +15,7 @@ from apps.trading.tests.fakes import FakeExchange
 def exchange(monkeypatch: pytest.MonkeyPatch) -> FakeExchange:
     """What every broker connects to."""
     fake = FakeExchange()
-    for module in ("path", "monitor", "sync"):
+    for module in ("path", "monitor", "protection", "sync"):
         monkeypatch.setattr(f"apps.trading.{module}.connect", lambda _broker: fake)
     return fake
 

@@ -1,6 +1,6 @@
 """An exchange in memory that answers as it is told to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -55,6 +55,7 @@ class FakeExchange:
     on_fetch: Callable[[], ports.OrderReport] = lambda: make_report(OrderStatus.OPEN)
     on_cancel: Callable[[], ports.OrderReport | None] = lambda: None
     fills: list[ports.Fill] = field(default_factory=list)
+    tickers: dict[str, Decimal] | errors.ExchangeError = field(default_factory=dict)
     resting: list[ports.OrderReport] = field(default_factory=list)
     closed: list[ports.OrderReport] = field(default_factory=list)
     balances: list[ports.Balance] = field(default_factory=list)
@@ -92,9 +93,18 @@ class FakeExchange:
     def get_server_time(self) -> datetime:
         return self.clock
 
+    def fetch_tickers(self, symbols: Collection[str]) -> dict[str, ports.Ticker]:
+        if isinstance(self.tickers, errors.ExchangeError):
+            raise self.tickers
+        return {
+            name: ports.Ticker(symbol=name, last=price, bid=None, ask=None, at_ms=None)
+            for name, price in self.tickers.items()
+            if name in symbols
+        }
 
-def failing(error: errors.ExchangeError) -> Callable[[], ports.OrderReport]:
-    def fail() -> ports.OrderReport:
+
+def failing(error: errors.ExchangeError) -> Callable[..., ports.OrderReport]:
+    def fail(*_asked: object, **_how: object) -> ports.OrderReport:
         raise error
 
     return fail

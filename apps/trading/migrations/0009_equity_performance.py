@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('brokers', '0003_cost_method'),
-        ('trading', '0007_page_indexes'),
+        ('trading', '0008_exit_prices_changed_at'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
