@@ -10,9 +10,10 @@ from workers.paper_exchange.dialects.kraken.prices import read_price
 from workers.paper_exchange.dialects.kraken.tape import Tape
 from workers.paper_exchange.exchange import PaperExchange
 from workers.paper_exchange.markets.feed import Quote, Tick
-from workers.paper_exchange.matching import Event, EventKind, trailing_stop
+from workers.paper_exchange.matching import Event, EventKind
 from workers.paper_exchange.orders import Account, EndReason, Order
 from workers.paper_exchange.probe import Probe
+from workers.paper_exchange.triggers import trailing_stop
 
 TOKEN_SECONDS = 900
 #: An order may ask to be dropped when it comes later than so far ahead.
