@@ -635,7 +635,8 @@ class MatchingEngine:
                 self._meet(account, order, match, now_ms)
 
     def _meet(self, account: Account, order: Order, match: Match, now_ms: int) -> None:
-        quantity = self._curbed(order, match.quantity)
+        # What has met before may have set up others, which took from both of these.
+        quantity = self._curbed(order, min(match.quantity, order.remaining))
         if match.maker is None:
             self._liquidity[order.symbol].take(order.side, quantity)
         else:
@@ -648,7 +649,7 @@ class MatchingEngine:
                 return
             if not maker.is_open:
                 return
-            quantity = self._curbed(maker, quantity)
+            quantity = self._curbed(maker, min(quantity, maker.remaining))
             self._execute(maker_account, maker, match.price, quantity, now_ms, is_maker=True)
         self._execute(account, order, match.price, quantity, now_ms, is_maker=False)
 

@@ -343,6 +343,21 @@ def test_attached_exits_sell_what_was_received() -> None:
     assert [each.status for each in attached] == [OrderStatus.EXPIRED, OrderStatus.FILLED]
 
 
+def test_nothing_is_filled_twice_when_an_exit_takes_what_its_own_filler_wanted() -> None:
+    engine, quote = engine_of(), quote_at("40000")
+    anna, bert = engine.account(ANNA, 1), engine.account(BERT, 1)
+    buy_back = ExitTemplate(
+        order_type=OrderType.LIMIT, trigger_price=Decimal(0), price=Decimal(40_002)
+    )
+    engine.place(bert, order(SELL, price="40001", exits=(buy_back,)), quote, 2)
+    wanted = engine.place(bert, order(SELL, price="40002", quantity="0.15"), quote, 2)
+
+    taker = engine.place(anna, order(BUY, price="40002", quantity="0.2"), quote, 3)
+
+    assert (wanted.status, wanted.filled_quantity) == (OrderStatus.FILLED, Decimal("0.15"))
+    assert (taker.status, taker.remaining) == (OrderStatus.PARTIALLY_FILLED, Decimal("0.05"))
+
+
 # Changes, rules, events
 
 
