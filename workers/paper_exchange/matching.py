@@ -299,11 +299,11 @@ class MatchingEngine:
         order.triggered_ms = order.updated_ms = now_ms
         self._end_others(account, order, now_ms)
         self._funds.unlock(account, order)
-        self._tell(EventKind.TRIGGERED, account, order)
-        matches = self._matches(order, quote)
-        if self._funds.free(account, order) < self._funds.price_of(order, matches, quote):
+        need = self._funds.price_of(order, self._matches(order, quote), quote)
+        if self._funds.free(account, order) < need:
             self._end(account, order, OrderStatus.REJECTED, EndReason.NO_FUNDS, now_ms)
             return
+        self._tell(EventKind.TRIGGERED, account, order)
         order.phase = Phase.BOOK
         self._open[order.symbol].put(account, order)
         self._work(account, order, quote, now_ms, is_new=False)
@@ -357,8 +357,12 @@ class MatchingEngine:
         if is_new:
             self._tell(EventKind.NEW, account, order)
 
+    def _holds_money(self, order: Order) -> bool:
+        """Whether it holds its money back while it is open."""
+        return self.venue.locks_conditionals or not order.order_type.is_conditional
+
     def _wait(self, account: Account, order: Order, quote: Quote | None, now_ms: int) -> None:
-        if self.venue.locks_conditionals and not order.locked:
+        if self._holds_money(order) and not order.locked:
             self._funds.lock(account, order, self._funds.price_of(order, [], quote))
         begin_following(order, quote)
         self._enter(account, order, Phase.WAITING, now_ms)
@@ -519,15 +523,16 @@ class MatchingEngine:
     def _set_up_oco(
         self, account: Account, legs: Sequence[Order], quote: Quote | None, now_ms: int
     ) -> None:
-        """Both legs wait for the same money: the first one holds it for both."""
-        need = max((self._funds.price_of(leg, [], quote) for leg in legs), default=ZERO)
+        """Both legs wait for the same money: the first one holds it for both, where they hold any."""
+        needs = [self._funds.price_of(leg, [], quote) for leg in legs if self._holds_money(leg)]
+        need = max(needs, default=ZERO)
         free = self._funds.free(account, legs[0]) if legs else ZERO
         if free < need:
             for leg in legs:
                 self._end(account, leg, OrderStatus.REJECTED, EndReason.NO_FUNDS, now_ms)
             return
         for number, leg in enumerate(legs):
-            if number == 0:
+            if number == 0 and need:
                 self._funds.lock(account, leg, need)
             if leg.order_type.is_conditional:
                 begin_following(leg, quote)
@@ -538,7 +543,8 @@ class MatchingEngine:
             self._record(account, leg, None)
 
     def _set_up(self, account: Account, order: Order, quote: Quote | None, now_ms: int) -> None:
-        if self._funds.free(account, order) < self._funds.price_of(order, [], quote):
+        need = self._funds.price_of(order, [], quote) if self._holds_money(order) else ZERO
+        if self._funds.free(account, order) < need:
             self._end(account, order, OrderStatus.REJECTED, EndReason.NO_FUNDS, now_ms)
         elif order.order_type.is_conditional:
             self._wait(account, order, quote, now_ms)
