@@ -56,6 +56,11 @@ class Gateway:
         """This machine's time."""
         return self.exchange.clock.wall_ms()
 
+    @property
+    def limit_ms(self) -> int:
+        """The time that limits count in."""
+        return self.exchange.clock.limit_ms()
+
     def advance(self) -> int:
         """Bring the market and what is due in it to the present; returns the market's time."""
         if not self.exchange.feed.markets:
@@ -80,9 +85,8 @@ class Gateway:
         return quote
 
     def age_cost(self, costs: Costs, order: Order) -> int:
-        """What a change of an order costs, by its age on the wall clock."""
-        age_ms = (self.now_ms - order.created_ms) / self.exchange.clock.speed
-        return cost_by_age(costs, age_ms / 1000)
+        """What a change of an order costs, by its age in the market."""
+        return cost_by_age(costs, (self.now_ms - order.created_ms) / 1000)
 
     def check_deadline(self, deadline_ms: int | None) -> None:
         """Raise KrakenError for an order that comes too late, by every clock it may have meant."""
