@@ -88,11 +88,10 @@ class OpenOrders:
         else:
             self._take_out(known)
         arrival = self._last_arrival if known is None else known.arrival
-        entry = Entry(ZERO, arrival, account, order)
         queue = self._queue_for(order)
+        level = order.price if order.phase is Phase.BOOK else order.trigger_price
+        entry = Entry(ZERO if queue is None else queue.rank(level), arrival, account, order)
         if queue is not None:
-            level = order.price if order.phase is Phase.BOOK else order.trigger_price
-            entry = entry._replace(rank=queue.rank(level))
             queue.add(entry)
             self._queues[order.order_id] = queue
         elif order.phase is Phase.WAITING:
