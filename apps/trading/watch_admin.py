@@ -53,7 +53,7 @@ class WatchAdmin(FactAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Of the user's own brokers."""
-        return BrokerWatch.objects.filter(broker__owner=request.user)
+        return BrokerWatch.objects.filter(broker__owner_id=request.user.pk)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -170,6 +170,7 @@ def test_the_dashboard_and_its_chart_show_own_rows_only(
 
     assert SECRET not in client.get(reverse("admin:index")).content.decode()
     assert SECRET not in client.get(reverse("live:dashboard")).content.decode()
+    assert client.get(reverse("live:alert_count")).content == b""
     assert client.get(reverse("live:chart", args=[rows[Activation].pk])).status_code == 404
 
 
