@@ -25,6 +25,8 @@ from apps.markets.services import follow
 from apps.trading.models import Fill, Order, OrderEvent, Position
 from apps.trading.ticket import manual_book
 
+Query = dict[str, str | int]
+
 AIM_MS = 200
 ROUNDS = 10
 SYMBOLS = 20
@@ -88,7 +90,7 @@ def measure(*, orders: int, say: Callable[[str], None]) -> Iterator[Page]:
         yield _time(client, what, name, query)
 
 
-def _addresses(order: Order) -> Iterator[tuple[str, str, dict[str, object]]]:
+def _addresses(order: Order) -> Iterator[tuple[str, str, Query]]:
     orders = reverse("admin:trading_order_changelist")
     yield "Orders", orders, {}
     yield "Orders, the last page that is counted", orders, {"p": 200}
@@ -100,7 +102,7 @@ def _addresses(order: Order) -> Iterator[tuple[str, str, dict[str, object]]]:
         yield f"Orders, {order_type.replace('_', ' ')}", orders, {"order_type__exact": order_type}
     for source in ("strategy", "manual", "external"):
         yield f"Orders, {source}", orders, {"source__exact": source}
-    yield "Orders of a broker", orders, {"broker__id__exact": order.broker_id}
+    yield "Orders of a broker", orders, {"broker__id__exact": order.broker.pk}
     month_ago = f"{timezone.now() - timedelta(days=30):%Y-%m-%d}"
     yield "Orders until a month ago", orders, {"created_at__lt": f"{month_ago} 00:00:00+00:00"}
     yield "Orders by their symbol", orders, {"q": "BTC/USDT"}
@@ -113,7 +115,7 @@ def _addresses(order: Order) -> Iterator[tuple[str, str, dict[str, object]]]:
     yield "Manual trading", reverse("live:ticket"), {}
 
 
-def _time(client: Client, what: str, address: str, query: dict[str, object]) -> Page:
+def _time(client: Client, what: str, address: str, query: Query) -> Page:
     with CaptureQueriesContext(connection) as captured:
         client.get(address, query)  # the first one finds templates and tables cold
         queries = len(captured)
@@ -144,10 +146,11 @@ def _seed(orders: int) -> Order:
     """One row of each kind by the ORM, then as many as wanted of each by the database."""
     now = timezone.now()
     user, _password = create_user(username="bench", is_administrator=False)
-    where = {"exchange": Exchange.BINANCE, "environment": Environment.SIMULATED}
+    exchange, environment = Exchange.BINANCE, Environment.SIMULATED
     symbols = [
         Symbol.objects.create(
-            **where,
+            exchange=exchange,
+            environment=environment,
             name="BTC/USDT" if number == 0 else f"C{number}/USDT",
             base="BTC",
             quote="USDT",
@@ -159,7 +162,7 @@ def _seed(orders: int) -> Order:
         )
         for number in range(SYMBOLS)
     ]
-    broker = open_paper_broker(owner=user, name="Bench", **where)
+    broker = open_paper_broker(owner=user, name="Bench", exchange=exchange, environment=environment)
     book = manual_book(broker)
     order = Order.objects.create(
         owner=user,
@@ -216,7 +219,7 @@ def _seed(orders: int) -> Order:
 def _multiply(row: Model, count: int, values: Mapping[str, str]) -> None:
     """Copies of a row, the n-th with these expressions instead of what the row has."""
     meta = row._meta  # noqa: SLF001  a model's _meta is Django's own interface
-    columns = [field.column for field in meta.concrete_fields if not field.primary_key]
+    columns = [str(field.column) for field in meta.concrete_fields if not field.primary_key]
     selected = ", ".join(values.get(column, f'"{column}"') for column in columns)
     names = ", ".join(f'"{column}"' for column in columns)
     with connection.cursor() as cursor:
