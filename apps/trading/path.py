@@ -395,21 +395,27 @@ def _tell_of_refused_cancel(order: Order, error: errors.Rejected, now: datetime)
 
 
 def ref_of(order: Order) -> ports.OrderRef:
-    """How the exchange knows an order of ours; one that was placed elsewhere by the exchange's id."""
+    """How the exchange knows an order of ours; one that was placed elsewhere by the exchange's id alone."""
     is_external = order.source == OrderSource.EXTERNAL
     return ports.OrderRef(
         symbol=order.symbol.name,
         client_order_id=None if is_external else order.client_order_id,
-        exchange_order_id=order.exchange_order_id if is_external else None,
+        # Both where both are known: some exchanges find an order sooner, and cheaper, by their own.
+        exchange_order_id=order.exchange_order_id or None,
         order_type=OrderType(order.order_type),
         placed_at=order.submitted_at,
     )
 
 
 def look_up(*, order: Order, client: ports.ExchangeClient, now: datetime) -> Order:
-    """Ask for one order with its fills and take over what the exchange says; raises OrderNotFound."""
-    report = with_fills(client.fetch_order(ref_of(order)), client)
-    return apply_report(order_id=order.pk, report=report, now=now, asked_at=now)
+    """Ask for one order with its fills and take over what the exchange says; raises OrderNotFound. Where
+    the fills can't be had, what was told of the order is kept: the next look-up has less to ask."""
+    report = client.fetch_order(ref_of(order))
+    try:
+        report = with_fills(report, client)
+    finally:
+        order = apply_report(order_id=order.pk, report=report, now=now, asked_at=now)
+    return order
 
 
 def with_fills(report: ports.OrderReport, client: ports.ExchangeClient) -> ports.OrderReport:

@@ -103,8 +103,8 @@ class FakeExchange:
         }
 
 
-def failing(error: errors.ExchangeError) -> Callable[[], ports.OrderReport]:
-    def fail() -> ports.OrderReport:
+def failing(error: errors.ExchangeError) -> Callable[..., ports.OrderReport]:
+    def fail(*_asked: object, **_how: object) -> ports.OrderReport:
         raise error
 
     return fail

@@ -85,6 +85,26 @@ def test_a_found_order_is_taken_over_with_its_fills(
     assert exchange.placed == []
 
 
+def test_an_order_whose_fills_have_to_wait_is_taken_over_without_them(
+    lost: Order, exchange: FakeExchange, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange.on_fetch = lambda: make_report(
+        OrderStatus.FILLED, filled_quantity=Decimal(1), filled_quote=Decimal(100)
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr(exchange, "fetch_fills", failing(errors.RateLimited("wait")))
+        poll_broker(broker_id=lost.broker_id, now=now)
+
+    lost.refresh_from_db()
+    assert (lost.status, lost.is_settled) == ("filled", False)
+
+    exchange.fills = [make_fill("1")]
+    poll_broker(broker_id=lost.broker_id, now=now + timedelta(seconds=10))
+
+    lost.refresh_from_db()
+    assert lost.is_settled
+
+
 def test_three_absences_ten_seconds_apart_mean_it_never_arrived(
     lost: Order, exchange: FakeExchange, now: datetime
 ) -> None:

@@ -11,7 +11,7 @@ from django.db.models import Sum
 from apps.brokers.models import Broker
 from apps.domain.environments import Exchange
 from apps.domain.orders import OrderStatus
-from apps.trading.models import Order, Position
+from apps.trading.models import Lot, Order, Transfer
 from workers.paper_exchange import orders as paper
 from workers.paper_exchange.journal import read_journal
 from workers.paper_exchange.state import State
@@ -113,18 +113,18 @@ class _Comparison:
             yield "fills", f"{_name(ours)}: {_list(our_fills)} against {_list(their_fills)}"
 
     def _ledger(self) -> Iterator[tuple[str, str]]:
-        """What positions hold is what the account holds, dust of closed ones included."""
-        rows = Position.objects.filter(book__broker=self._broker)
-        held = dict(
-            rows.values_list("symbol__base").annotate(held=Sum("quantity")).order_by("symbol__base")
-        )
+        """What the open lots hold is what the account holds, and nothing came from outside."""
         bases = {order.symbol.base for order in self._ours.values()}
-        for asset in sorted(bases | held.keys()):
-            theirs = self._account.free.get(asset, Decimal(0)) + self._account.locked.get(
-                asset, Decimal(0)
-            )
-            if held.get(asset, Decimal(0)) != theirs:
-                yield "ledger", f"{held.get(asset, 0)} {asset} against a balance of {theirs}"
+        lots = Lot.objects.filter(book__broker=self._broker, asset__in=bases)
+        held = dict(lots.order_by("asset").values_list("asset").annotate(Sum("remaining")))
+        for asset in sorted(bases):
+            ours = held.get(asset, Decimal(0))
+            theirs = self._account.free.get(asset, Decimal(0))
+            theirs += self._account.locked.get(asset, Decimal(0))
+            if ours != theirs:
+                yield "ledger", f"{ours:f} {asset} against a balance of {theirs:f}"
+        for transfer in Transfer.objects.filter(broker=self._broker, asset__in=bases):
+            yield "ledger", f"{transfer.quantity:f} {transfer.asset} were taken for a transfer"
 
 
 def _name(order: Order) -> str:
