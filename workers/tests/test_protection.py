@@ -232,7 +232,7 @@ def test_the_stop_follows_when_it_is_moved(desk: Desk) -> None:
     assert [order.status for order in desk.orders(OrderPurpose.STOP_LOSS)] == ["cancelled", "open"]
 
 
-@pytest.mark.parametrize("delivered", range(4))
+@pytest.mark.parametrize("delivered", range(3))
 def test_wherever_the_messages_get_lost_the_exit_is_finished(desk: Desk, delivered: int) -> None:
     protection.guard_position(
         position_id=desk.position.pk, now=desk.now, prices=Prices.at(Decimal(67_000))
