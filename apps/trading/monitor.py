@@ -224,6 +224,22 @@ def settle_order(*, order: Order, client: ports.ExchangeClient, now: datetime) -
     except errors.OrderNotFound:
         if order.status == OrderStatus.UNKNOWN:
             _look_elsewhere(order, client, now)
+        elif record_absence(order_id=order.pk, now=now) >= ABSENCES:
+            _tell_of_missing(order, now)
+
+
+def _tell_of_missing(order: Order, now: datetime) -> None:
+    """The exchange had it, so it can't have been never there: a person has to look."""
+    raise_alert(
+        owner_id=order.owner_id,
+        key=f"order-missing-{order.pk}",
+        level=Alert.Level.CRITICAL,
+        message=f"{order}: the exchange had it, and does not know it any more.",
+        advice="Find it in the exchange's own order history. It is asked for again by itself, and its"
+        " status stays as it is until the exchange tells another one.",
+        link=link_to(order),
+        now=now,
+    )
 
 
 def _look_elsewhere(order: Order, client: ports.ExchangeClient, now: datetime) -> None:

@@ -67,6 +67,7 @@ def test_claimed_and_never_answered_is_unknown_five_seconds_after_its_deadline(
     sweep_orders(now=now + timedelta(seconds=1))
     assert Order.objects.get().status == "unknown"
     assert order.events.count() == 1
+    assert Alert.objects.get().key == f"order-unknown-{order.pk}"
 
 
 def test_a_found_order_is_taken_over_with_its_fills(
@@ -140,6 +141,7 @@ def test_an_order_that_was_seen_open_is_not_ended_by_absence(
         poll_broker(broker_id=order.broker_id, now=now + timedelta(seconds=second))
 
     assert Order.objects.get().status == "open"
+    assert Alert.objects.get().key == f"order-missing-{order.pk}"
 
 
 def test_an_exchange_that_is_down_changes_nothing(
