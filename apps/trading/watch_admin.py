@@ -21,6 +21,7 @@ def describe_report(report: Mapping[str, Any] | None) -> str:
         f"{report['open_orders']} open orders,",
         f"{report['new_fills']} new fills,",
         f"{report['imported']} orders placed elsewhere.",
+        *(f"Not explained: {words}." for words in report.get("differences", ())),
         *report["odd"],
     ]
     if not report["is_complete"]:
