@@ -20,6 +20,7 @@ from apps.core.formats import NOTHING, price, quantity, share, signed_money
 from apps.domain.orders import LIVE_STATUSES, TERMINAL_STATUSES
 from apps.domain.risk import RiskState
 from apps.markets.models import Symbol
+from apps.trading import ledger_admin
 from apps.trading.forms import EditForm, OnceForm
 from apps.trading.models import Book, Fill, Order, OrderEvent, Position, RiskChange, RiskScope
 from apps.trading.path import NotChangeable, request_cancel, request_edit
@@ -28,7 +29,7 @@ from apps.trading.ticket import close_position
 from apps.trading.watch_admin import WatchAdmin
 from apps.trading.words import explain, shown_price
 
-__all__ = ["FillAdmin", "OrderAdmin", "PositionAdmin", "WatchAdmin"]
+__all__ = ["FillAdmin", "OrderAdmin", "PositionAdmin", "WatchAdmin", "ledger_admin"]
 
 STATUS_LABELS = {
     "created": "info",
@@ -485,8 +486,15 @@ class PositionAdmin(FactAdmin):
 
     @display(description="Realised P&L", ordering="realized_pnl")
     def realized(self, position: Position) -> SafeString | str:
-        """Earned by its sales."""
-        return signed_money(position.realized_pnl, position.symbol.quote)
+        """Earned by its sales, and whether something is missing in that."""
+        earned = signed_money(position.realized_pnl, position.symbol.quote)
+        if not position.is_incomplete:
+            return earned
+        return format_html(
+            '{} <small class="muted" title="The price of a fee, or of coins that came from outside, was not'
+            ' known, so it is left out.">incomplete</small>',
+            earned,
+        )
 
     @display(description="Money")
     def money(self, position: Position) -> str:

@@ -396,7 +396,8 @@ class Difference(OwnedModel):
     @property
     def amount(self) -> Decimal:
         """How much more there is at the exchange than we know of."""
-        return self.theirs - self.ours
+        amount: Decimal = self.theirs - self.ours
+        return amount
 
 
 class EquitySnapshot(OwnedModel):
@@ -410,6 +411,9 @@ class EquitySnapshot(OwnedModel):
 
     class Meta:
         ordering = ["-at"]
+        indexes = [
+            models.Index(F("broker"), F("transferred") - F("equity"), name="equity_performance")
+        ]
         constraints = [
             models.UniqueConstraint(fields=["broker", "at"], name="equity_once_per_moment")
         ]

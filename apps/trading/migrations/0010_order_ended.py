@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('brokers', '0003_cost_method'),
         ('markets', '0002_syncs_and_health'),
-        ('trading', '0008_exit_prices_changed_at'),
+        ('trading', '0009_equity_performance'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
