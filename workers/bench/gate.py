@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from statistics import quantiles
 
 from django.db import connection
@@ -50,7 +51,7 @@ def measure(*, orders: int, rounds: int, say: Callable[[str], None]) -> Iterator
         BrokerWatch.objects.update(polled_at=now)
         Candle.objects.filter(pk=candle.pk).update(received_at=now)
         trips.append(_time(_ask))
-        own.append(_time(lambda number=number: _order(book, symbol, number)))
+        own.append(_time(partial(_order, book, symbol, number)))
         Order.objects.filter(book=book).update(status="filled", is_settled=True)
     with CaptureQueriesContext(connection) as captured:
         _order(book, symbol, rounds)
