@@ -209,7 +209,7 @@ class Order(OwnedModel):
             models.UniqueConstraint(
                 fields=["position"],
                 condition=Q(purpose=OrderPurpose.EXIT.value, status__in=_LIVE)
-                & Q(replaces__isnull=True)
+                & Q(replaces__isnull=True, cancel_requested_at__isnull=True)
                 & ~Q(source=OrderSource.EXTERNAL.value),
                 name="order_one_exit_in_flight",
             ),
@@ -219,7 +219,7 @@ class Order(OwnedModel):
                     purpose__in=[OrderPurpose.STOP_LOSS.value, OrderPurpose.TAKE_PROFIT.value],
                     status__in=_LIVE,
                 )
-                & Q(replaces__isnull=True),
+                & Q(replaces__isnull=True, cancel_requested_at__isnull=True),
                 name="order_one_leg_of_a_kind",
             ),
             models.UniqueConstraint(
