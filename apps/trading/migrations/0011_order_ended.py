@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('brokers', '0003_cost_method'),
         ('markets', '0002_syncs_and_health'),
-        ('trading', '0009_equity_performance'),
+        ('trading', '0010_who_is_to_go_does_not_count'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
