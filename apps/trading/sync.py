@@ -17,7 +17,7 @@ from apps.brokers.models import Balance, Broker
 from apps.brokers.services import connect, store_balances
 from apps.core.alerts import raise_alert, resolve_alert
 from apps.core.models import Alert
-from apps.core.venues import is_reachable
+from apps.core.venues import NotRunning
 from apps.domain.environments import Environment, Exchange
 from apps.domain.orders import OrderPurpose, OrderSide, OrderSource, OrderStatus, OrderType
 from apps.exchanges import errors, ports
@@ -323,11 +323,13 @@ def _import(broker: Broker, report: ports.OrderReport, now: datetime) -> Order:
 
 
 def read_balances(*, broker_id: int, now: datetime) -> None:
-    """Read the balances of one broker, with all that follows from them; an ExchangeError leaves the last
-    ones as they are."""
+    """Read the balances of one broker, with all that follows from them; where the exchange does not tell
+    them now the last ones stay, and the next full sweep asks again."""
     broker = Broker.objects.get(pk=broker_id)
-    if is_reachable(Environment(broker.environment)):
+    try:
         _read_balances(broker, connect(broker), now)
+    except (errors.ExchangeError, NotRunning) as error:
+        logger.warning("broker %s: its balances were not read: %s", broker_id, error)
 
 
 def _read_balances(

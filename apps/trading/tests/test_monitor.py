@@ -415,3 +415,27 @@ def test_what_reduces_never_gets_too_old(
     sweep_orders(now=now)
 
     assert sent == [(TaskName.SUBMIT_ORDER, order.pk)]
+
+
+def test_those_that_waited_longest_are_asked_for_first(
+    make_order: MakeOrder, exchange: FakeExchange, now: datetime
+) -> None:
+    times = [now - timedelta(minutes=minutes) for minutes in (1, 3, 2)]
+    orders = [
+        make_order(status="open", purpose="exit", looked_up_at=at, exchange_order_id=str(n))
+        for n, at in enumerate(times)
+    ]
+    watch(orders[0].broker)
+    asked = []
+    by_name = exchange.fetch_order
+
+    def note(ref: ports.OrderRef) -> ports.OrderReport:
+        asked.append(ref.exchange_order_id)
+        return by_name(ref)
+
+    exchange.fetch_order = note  # type: ignore[method-assign]
+    exchange.on_fetch = failing(errors.OrderNotFound("gone"))
+
+    poll_broker(broker_id=orders[0].broker_id, now=now)
+
+    assert asked == ["1", "2", "0"]
