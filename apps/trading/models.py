@@ -191,6 +191,7 @@ class Order(OwnedModel):
                 fields=["broker", "symbol"], condition=Q(status__in=_LIVE), name="order_live"
             ),
             models.Index(fields=["broker", "exchange_order_id"], name="order_exchange_id"),
+            models.Index(fields=["broker", "terminal_at"], name="order_ended"),
             models.Index(fields=["owner", "-created_at"], name="order_newest_of_owner"),
             # What a person filters by finds the rare ones among a million without reading all.
             models.Index(fields=["owner", "status", "-created_at"], name="order_by_status"),
@@ -208,7 +209,7 @@ class Order(OwnedModel):
             models.UniqueConstraint(
                 fields=["position"],
                 condition=Q(purpose=OrderPurpose.EXIT.value, status__in=_LIVE)
-                & Q(replaces__isnull=True)
+                & Q(replaces__isnull=True, cancel_requested_at__isnull=True)
                 & ~Q(source=OrderSource.EXTERNAL.value),
                 name="order_one_exit_in_flight",
             ),
@@ -218,7 +219,7 @@ class Order(OwnedModel):
                     purpose__in=[OrderPurpose.STOP_LOSS.value, OrderPurpose.TAKE_PROFIT.value],
                     status__in=_LIVE,
                 )
-                & Q(replaces__isnull=True),
+                & Q(replaces__isnull=True, cancel_requested_at__isnull=True),
                 name="order_one_leg_of_a_kind",
             ),
             models.UniqueConstraint(

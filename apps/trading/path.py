@@ -253,6 +253,16 @@ def _take_over(
     _change_status(order, report.status, now)
     if is_reopening(current, report.status):
         _tell_of_reopening(order, current, now)
+        if not report.status.is_terminal and _is_succeeded(order):
+            order.cancel_requested_at = now
+
+
+def _is_succeeded(order: Order) -> bool:
+    """Whether another exit or leg has taken its place, of which a position has one of each kind."""
+    if not OrderPurpose(order.purpose).reduces or not order.position_id:
+        return False
+    others = Order.objects.filter(position=order.position_id, purpose=order.purpose)
+    return others.filter(is_settled=False).exclude(pk=order.pk).exists()
 
 
 def _is_late(order: Order, report: ports.OrderReport, asked_at: datetime | None) -> bool:

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from workers.bench import exchanges, live, monitor, pages, paper
+from workers.bench import exchanges, gate, live, monitor, pages, paper
 from workers.bench.chaos.plan import make_plan
 from workers.bench.chaos.run import run
 
@@ -44,6 +44,11 @@ class Command(BaseCommand):
         )
         watching.add_argument("--minutes", type=float, default=60.0, help="simulated minutes (60)")
         watching.add_argument("--seed", type=int, default=1, help="which orders change (1)")
+        gates = kinds.add_parser("gate", help="an order through gate and claim")
+        gates.add_argument(
+            "--orders", type=int, default=100_000, help="how many there are already (100,000)"
+        )
+        gates.add_argument("--rounds", type=int, default=500, help="orders to measure (500)")
         chaos = kinds.add_parser(
             "chaos", help="trading while everything breaks: no order lost, none sent twice"
         )
@@ -67,6 +72,8 @@ class Command(BaseCommand):
             self._time_pages(options["orders"])
         elif options["kind"] == "monitor":
             self._watch(options["minutes"], options["seed"])
+        elif options["kind"] == "gate":
+            self._time_gate(options)
         elif options["kind"] == "chaos":
             self._break_things(options)
         else:
@@ -100,6 +107,14 @@ class Command(BaseCommand):
             self.stdout.write(line)
         if not outcome.is_good:
             raise CommandError("A limit was broken, or a change was seen late.", returncode=1)
+
+    def _time_gate(self, options: dict[str, Any]) -> None:
+        call_command("migrate", verbosity=0, interactive=False)
+        for timing in gate.measure(
+            orders=options["orders"], rounds=options["rounds"], say=self.stdout.write
+        ):
+            self.stdout.write(timing.describe())
+        self.stdout.write(f"Aim: p50 {gate.AIM_MS:.0f} ms.")
 
     def _break_things(self, options: dict[str, Any]) -> None:
         plan = make_plan(seed=options["seed"], seconds=60 * options["minutes"])
