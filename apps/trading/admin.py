@@ -641,7 +641,7 @@ class RiskScopeAdmin(OwnedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """The user's own; for administrators also that of everybody."""
-        scopes = admin.ModelAdmin.get_queryset(self, request)
+        scopes: QuerySet[Any] = admin.ModelAdmin.get_queryset(self, request)
         everybody = Q(owner=None) if request.user.is_superuser else Q()
         return scopes.filter(Q(owner=request.user) | everybody)
 

@@ -40,13 +40,20 @@ SELECT (SELECT id FROM trading_order WHERE dedup_key = %(dedup_key)s),
        CASE WHEN broker.balances_as_of IS NOT NULL THEN
            coalesce((SELECT free FROM brokers_balance
                      WHERE broker_id = broker.id AND asset = %(quote)s), 0)
-           - coalesce((SELECT sum(CASE WHEN o.status = ANY(%(terminal)s) THEN o.filled_quote
-                                       ELSE {_WHOLE} END)
-                       FROM trading_order AS o JOIN markets_symbol AS s ON s.id = o.symbol_id
-                       WHERE o.broker_id = broker.id AND o.side = %(buy)s AND s.quote = %(quote)s
-                         AND (o.status = ANY(%(in_flight)s) OR o.submitted_at > broker.balances_as_of
-                              OR o.terminal_at > broker.balances_as_of)), 0) END,
-       (SELECT capital FROM trading_book WHERE id = %(book_id)s)
+           - coalesce((SELECT sum(claim) FROM (
+                 SELECT CASE WHEN o.status = ANY(%(terminal)s) THEN o.filled_quote
+                             ELSE {_WHOLE} END AS claim
+                 FROM trading_order AS o JOIN markets_symbol AS s ON s.id = o.symbol_id
+                 WHERE o.broker_id = broker.id AND o.side = %(buy)s AND s.quote = %(quote)s
+                   AND NOT o.is_settled
+                   AND (o.status = ANY(%(in_flight)s) OR o.submitted_at > broker.balances_as_of
+                        OR o.terminal_at > broker.balances_as_of)
+                 UNION ALL
+                 SELECT o.filled_quote
+                 FROM trading_order AS o JOIN markets_symbol AS s ON s.id = o.symbol_id
+                 WHERE o.broker_id = broker.id AND o.side = %(buy)s AND s.quote = %(quote)s
+                   AND o.is_settled AND o.terminal_at > broker.balances_as_of) AS claims), 0) END,
+       CASE WHEN book.capital IS NOT NULL THEN book.capital
        + coalesce((SELECT sum(p.realized_pnl - p.cost)
                    FROM trading_position AS p JOIN markets_symbol AS s ON s.id = p.symbol_id
                    WHERE p.book_id = %(book_id)s AND s.quote = %(quote)s), 0)
@@ -56,11 +63,12 @@ SELECT (SELECT id FROM trading_order WHERE dedup_key = %(dedup_key)s),
                                           WHERE f.order_id = o.id), 0))
                    FROM trading_order AS o JOIN markets_symbol AS s ON s.id = o.symbol_id
                    WHERE o.book_id = %(book_id)s AND o.side = %(buy)s AND s.quote = %(quote)s
-                     AND NOT o.is_settled), 0),
+                     AND NOT o.is_settled), 0) END,
        coalesce((SELECT {_WHOLE} - o.filled_quote FROM trading_order AS o
                  WHERE o.id = %(replaces_id)s AND o.side = %(buy)s
                    AND o.status <> ALL(%(terminal)s)), 0)
 FROM brokers_broker AS broker
+JOIN trading_book AS book ON book.id = %(book_id)s
 LEFT JOIN trading_brokerwatch AS watch ON watch.broker_id = broker.id
 LEFT JOIN trading_position AS position
        ON position.book_id = %(book_id)s AND position.symbol_id = %(symbol_id)s

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from workers.bench import exchanges, live, pages, paper
+from workers.bench import exchanges, gate, live, pages, paper
 from workers.bench.chaos.plan import make_plan
 from workers.bench.chaos.run import run
 
@@ -39,6 +39,11 @@ class Command(BaseCommand):
         )
         orders = kinds.add_parser("pages", help="the pages of orders when there are many")
         orders.add_argument("--orders", type=int, default=1_000_000, help="how many (1,000,000)")
+        gates = kinds.add_parser("gate", help="an order through gate and claim")
+        gates.add_argument(
+            "--orders", type=int, default=100_000, help="how many there are already (100,000)"
+        )
+        gates.add_argument("--rounds", type=int, default=500, help="orders to measure (500)")
         chaos = kinds.add_parser(
             "chaos", help="trading while everything breaks: no order lost, none sent twice"
         )
@@ -60,6 +65,8 @@ class Command(BaseCommand):
             self._measure_paper(options["orders"], options["recording"])
         elif options["kind"] == "pages":
             self._time_pages(options["orders"])
+        elif options["kind"] == "gate":
+            self._time_gate(options)
         elif options["kind"] == "chaos":
             self._break_things(options)
         else:
@@ -85,6 +92,14 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0, interactive=False)
         for page in pages.measure(orders=orders, say=self.stdout.write):
             self.stdout.write(page.describe())
+
+    def _time_gate(self, options: dict[str, Any]) -> None:
+        call_command("migrate", verbosity=0, interactive=False)
+        for timing in gate.measure(
+            orders=options["orders"], rounds=options["rounds"], say=self.stdout.write
+        ):
+            self.stdout.write(timing.describe())
+        self.stdout.write(f"Aim: p50 {gate.AIM_MS:.0f} ms.")
 
     def _break_things(self, options: dict[str, Any]) -> None:
         plan = make_plan(seed=options["seed"], seconds=60 * options["minutes"])
