@@ -17,6 +17,10 @@ def _is_about_a_broker(request: HttpRequest) -> bool:
     return request.path.startswith(brokers) and request.path != exchanges
 
 
+def _open_orders(_request: HttpRequest) -> str:
+    return f"{reverse('admin:trading_order_changelist')}?state=open"
+
+
 def _item(title: str, icon: str, view: str, **extra: Any) -> dict[str, Any]:
     return {"title": title, "icon": icon, "link": reverse_lazy(view), **extra}
 
@@ -55,6 +59,23 @@ UNFOLD: dict[str, Any] = {
             "950": "oklch(26% .05 235)",
         }
     },
+    "TABS": [
+        {
+            "models": ["trading.order"],
+            "items": [
+                {
+                    "title": "All orders",
+                    "link": reverse_lazy("admin:trading_order_changelist"),
+                    "active": lambda request: request.GET.get("state") != "open",
+                },
+                {
+                    "title": "Open orders",
+                    "link": _open_orders,
+                    "active": lambda request: request.GET.get("state") == "open",
+                },
+            ],
+        }
+    ],
     "SIDEBAR": {
         "show_search": True,
         "navigation": [

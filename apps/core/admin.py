@@ -207,7 +207,11 @@ class AlertAdmin(FactAdmin):
     @display(description="Where")
     def where(self, alert: Alert) -> SafeString | str:
         """The page that it is about."""
-        return format_html('<a href="{}">Look at it</a>', alert.link) if alert.link else NOTHING
+        return (
+            format_html('<a class="dialog-link" href="{}">Look at it</a>', alert.link)
+            if alert.link
+            else NOTHING
+        )
 
     @display(description="State")
     def state(self, alert: Alert) -> str:

@@ -21,7 +21,7 @@ from apps.domain.orders import LIVE_STATUSES, TERMINAL_STATUSES
 from apps.domain.risk import RiskState
 from apps.markets.models import Symbol
 from apps.trading.forms import EditForm, OnceForm
-from apps.trading.models import Fill, Order, OrderEvent, Position, RiskChange, RiskScope
+from apps.trading.models import Book, Fill, Order, OrderEvent, Position, RiskChange, RiskScope
 from apps.trading.path import NotChangeable, request_cancel, request_edit
 from apps.trading.selectors import is_editable, unrealized_pnl, with_last_price
 from apps.trading.ticket import close_position
@@ -138,6 +138,12 @@ class StateFilter(admin.SimpleListFilter):
         return queryset
 
 
+def describe_book(book: Book, broker: Broker) -> SafeString:
+    """A book with its broker and what the money there is worth."""
+    money = broker.get_environment_display()
+    return format_html('{}<br><small class="muted">{}, {}</small>', book, broker, money)
+
+
 @admin.register(Order)
 class OrderAdmin(FactAdmin):
     """Every order we ever wanted, the denied ones included."""
@@ -152,8 +158,7 @@ class OrderAdmin(FactAdmin):
         "telling_price",
         "total",
         "status_label",
-        "money",
-        "book",
+        "where",
         "changes",
     )
     # Any other sequence would have to sort all of a user's orders.
@@ -289,6 +294,11 @@ class OrderAdmin(FactAdmin):
     def money(self, order: Order) -> str:
         """What it is worth."""
         return order.broker.get_environment_display()
+
+    @display(description="Book and money")
+    def where(self, order: Order) -> SafeString:
+        """Whose it is and what it is worth."""
+        return describe_book(order.book, order.broker)
 
     @display(description="Actions")
     def changes(self, order: Order) -> SafeString | str:
@@ -427,8 +437,7 @@ class PositionAdmin(FactAdmin):
         "last",
         "unrealized",
         "realized",
-        "money",
-        "book",
+        "where",
         "changes",
     )
     sortable_by = ("opened_at",)
@@ -483,6 +492,11 @@ class PositionAdmin(FactAdmin):
     def money(self, position: Position) -> str:
         """What it is worth."""
         return position.book.broker.get_environment_display()
+
+    @display(description="Book and money")
+    def where(self, position: Position) -> SafeString:
+        """Whose it is and what it is worth."""
+        return describe_book(position.book, position.book.broker)
 
     @display(description="Actions")
     def changes(self, position: Position) -> SafeString | str:
@@ -559,13 +573,13 @@ class RiskScopeAdmin(OwnedAdmin):
     inlines = (RiskChangeInline,)
     list_display = ("whose", "state_label", "reason", *RISK_LIMITS)
     list_select_related = ("broker", "book", "owner")
-    readonly_fields = ("state_label", "reason", "changed_at")
+    readonly_fields = ("state_words", "reason", "changed_at")
     fieldsets = (
         (
             None,
             {
                 "description": "Leave both empty for all your trading. An empty limit is none.",
-                "fields": (("broker", "book"), ("state_label", "reason", "changed_at")),
+                "fields": (("broker", "book"), ("state_words", "reason", "changed_at")),
             },
         ),
         ("Orders and positions", {"fields": (RISK_LIMITS[:2], RISK_LIMITS[2:4])}),
@@ -605,7 +619,12 @@ class RiskScopeAdmin(OwnedAdmin):
             return "Each user"
         return str(scope.broker or scope.book or "All of mine")
 
+    @display(description="State")
+    def state_words(self, scope: RiskScope) -> str:
+        """What may be done."""
+        return RiskState(scope.state).words
+
     @display(description="State", label=RISK_LABELS)
     def state_label(self, scope: RiskScope) -> tuple[str, str]:
         """Word and colour."""
-        return scope.state, RiskState(scope.state).words
+        return scope.state, scope.get_state_display()

@@ -301,9 +301,12 @@ def _find_switch_denial(case: _Case) -> Denial | None:
 
 def _find_market_denial(case: _Case) -> Denial | None:
     """Whether the market is open, and our records and prices are of now."""
-    candle = case.standing.candle
+    standing, candle = case.standing, case.standing.candle
     if not case.symbol.is_trading:
         return Denial(DenialCode.MARKET_CLOSED)
+    polled_at = standing.polled_at if standing.reconciled_at else None
+    if polled_at is None or case.now - polled_at > POLL_AGE:
+        return Denial(DenialCode.NOT_RECONCILED)
     if candle and case.now - candle.received_at > STALE_CANDLES * candle.timeframe.duration:
         age = (case.now - candle.received_at).total_seconds()
         return Denial(

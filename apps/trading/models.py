@@ -452,6 +452,7 @@ class RiskScope(models.Model):
     )
 
     class Meta:
+        verbose_name = "risk limit"
         constraints = [
             models.UniqueConstraint(
                 fields=["owner", "broker", "book"],

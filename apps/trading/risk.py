@@ -78,7 +78,8 @@ def set_state(
         raise OnlyAPersonResumes(reason)
     whose: dict[str, Any] = {"owner_id": owner_id, "broker_id": broker_id, "book_id": book_id}
     scope, _created = RiskScope.objects.select_for_update().get_or_create(**whose)
-    scope.state, scope.reason, scope.changed_at = state, reason, now
+    scope.state, scope.changed_at = state, now
+    scope.reason = "" if state is RiskState.ACTIVE else reason
     scope.save(update_fields=["state", "reason", "changed_at"])
     RiskChange.objects.create(scope=scope, at=now, state=state, reason=reason, by=by)
     if owner_id:

@@ -63,6 +63,7 @@ def test_a_person_buys_and_sees_it_filled(page: Page) -> None:
     page.goto("/admin/live/ticket/")
     choose(page, broker="Demo Binance (simulated)")
     page.fill("#id_value", "100")
+    page.fill("#id_stop_loss", "5")
     expect(page.locator("#market")).to_contain_text("≈ 100.00 USDT")
 
     validate(page)
@@ -85,13 +86,15 @@ def test_a_confirmation_that_nobody_gives_goes_cold(page: Page) -> None:
     expect(page.get_by_text("Too late: validate again")).to_be_visible()
 
 
-def test_a_person_closes_the_position(page: Page) -> None:
+def test_a_person_closes_the_position_though_its_stop_loss_holds_the_coins(page: Page) -> None:
+    page.goto("/admin/trading/order/?state=open")
+    expect(page.locator("#result_list")).to_contain_text("stop loss")
     page.goto("/admin/trading/position/")
     mine = page.locator("#result_list tr", has_text="Manual trading")
     mine.get_by_role("link", name="Close").click()
     page.get_by_role("button", name="Sell all of it").click()
 
-    expect(page.get_by_text("All done.").first).to_be_visible(timeout=20 * SECONDS)
+    expect(page.get_by_text("All done.").first).to_be_visible(timeout=60 * SECONDS)
 
     page.goto("/admin/trading/position/")
     expect(mine).to_contain_text("closed")

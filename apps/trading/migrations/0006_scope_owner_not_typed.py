@@ -13,6 +13,10 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(
+            name='riskscope',
+            options={'verbose_name': 'risk limit'},
+        ),
         migrations.AlterField(
             model_name='riskscope',
             name='owner',

@@ -155,7 +155,7 @@ def world(
     )
 
 
-@pytest.mark.parametrize("code", set(DenialCode) - {DenialCode.NOT_RECONCILED})
+@pytest.mark.parametrize("code", DenialCode)
 def test_every_rule_says_no_in_words(
     world: World, code: DenialCode, make_signal: Callable[..., Signal]
 ) -> None:
@@ -170,6 +170,27 @@ def test_every_rule_says_no_in_words(
     words = order.events.get().message
     assert words.startswith(code.words)
     assert rule.figures in words
+
+
+@pytest.mark.parametrize(
+    ("polled", "streamed", "status"),
+    [(61, None, "denied"), (60, None, "created"), (300, 5, "created")],
+)
+def test_entries_wait_for_a_monitor_that_has_looked_lately(
+    world: World,
+    make_signal: Callable[..., Signal],
+    polled: int,
+    streamed: int | None,
+    status: str,
+) -> None:
+    BrokerWatch.objects.update(
+        polled_at=world.now - timedelta(seconds=polled),
+        stream_alive_at=None if streamed is None else world.now - timedelta(seconds=streamed),
+    )
+
+    order = place(book=world.book, symbol=world.symbol, signal=make_signal(), now=world.now)
+
+    assert order.status == status
 
 
 def test_a_wish_of_somebody_else_is_denied(
