@@ -115,6 +115,17 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": "Accounting",
+                "separator": True,
+                "items": [
+                    _item("Equity", "show_chart", "admin:trading_equitysnapshot_changelist"),
+                    _item("Lots", "toll", "admin:trading_lot_changelist"),
+                    _item("Transfers", "swap_horiz", "admin:trading_transfer_changelist"),
+                    _item("Differences", "difference", "admin:trading_difference_changelist"),
+                    _item("Yearly statement", "description", "trading:statement"),
+                ],
+            },
+            {
                 "title": "Markets",
                 "separator": True,
                 "items": [

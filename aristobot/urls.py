@@ -16,6 +16,7 @@ urlpatterns = [
     re_path(r"^flower/(?P<path>.*)$", FlowerProxy.as_view(), name="flower"),
     path("live/events/", events, name="events"),
     path("admin/live/", include("apps.live.urls")),
+    path("admin/accounting/", include("apps.trading.urls")),
     path("admin/tasks/", TasksView.as_view(), name="tasks"),
     path("admin/", admin.site.urls),
     path("", RedirectView.as_view(pattern_name="admin:index")),

@@ -70,7 +70,7 @@ class BrokerAdmin(OwnedAdmin):
             },
         ),
         ("What may trade", {"fields": (("is_active", "automation"),)}),
-        ("Performance", {"fields": ("initial_capital",)}),
+        ("Performance", {"fields": (("initial_capital", "cost_method"),)}),
         (
             "Connection",
             {

@@ -50,6 +50,7 @@ class BrokerForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own for
             "is_active",
             "automation",
             "initial_capital",
+            "cost_method",
         )
 
     #: What a worker found out about the keys of this very request.

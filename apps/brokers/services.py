@@ -50,8 +50,12 @@ def give_paper_keys(account: Account) -> None:
 
 
 def save_broker(*, broker: Broker, test: ConnectionTest | None) -> None:
-    """Save it and, where its keys are new, what their test has found; its symbols are read then."""
+    """Save it and, where its keys are new, what their test has found; its symbols are read then. A new P&L
+    method has its profits computed again."""
+    before = Broker.objects.filter(pk=broker.pk).values_list("cost_method", flat=True).first()
     broker.save()
+    if before not in {None, broker.cost_method}:
+        enqueue_on_commit(TaskName.RECOMPUTE_LEDGER, broker_id=broker.pk)
     if test and test.report:
         store_report(
             broker_id=broker.pk, report=test.report, worth=test.worth, as_of=test.created_at

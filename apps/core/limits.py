@@ -173,16 +173,23 @@ return nonce
 class ValkeyLimitStore:
     """Limits of all processes, by Valkey's clock; every method is one script and one round trip.
 
-    Raises ExchangeUnavailable where a limit can't be asked, so that nothing is sent past it. `now`
-    is a clock for tests.
+    Raises ExchangeUnavailable where a limit can't be asked, so that nothing is sent past it. Where a
+    market runs `pace` times as fast as the clock, its limits give back as much sooner. `now` is a
+    clock for tests.
     """
 
     def __init__(
-        self, valkey: Redis, *, prefix: str = PREFIX, now: Callable[[], float] | None = None
+        self,
+        valkey: Redis,
+        *,
+        prefix: str = PREFIX,
+        now: Callable[[], float] | None = None,
+        pace: float = 1.0,
     ) -> None:
         self._valkey = valkey
         self._prefix = prefix
         self._now = now
+        self._pace = pace
         self._spend = valkey.register_script(_SPEND)
         self._record = valkey.register_script(_RECORD)
         self._take_turn = valkey.register_script(_TAKE_TURN)
@@ -196,7 +203,7 @@ class ValkeyLimitStore:
         refusal = self._ask(
             self._spend,
             [*self._keys("stop", *stops), *self._keys("level", *(s.key for s in spendings))],
-            [self._clock(), share, len(stops), *_arguments(spendings)],
+            [self._clock(), share, len(stops), *self._arguments(spendings)],
         )
         if refusal is None:
             return None
@@ -216,7 +223,7 @@ class ValkeyLimitStore:
                 keys=keys,
                 args=[
                     *(self._clock(), int(call.is_ok), call.seconds, stop_seconds, KEPT_SECONDS),
-                    *_arguments(call.used),
+                    *self._arguments(call.used),
                 ],
             )
         except RedisError as error:
@@ -274,16 +281,15 @@ class ValkeyLimitStore:
     def _keys(self, kind: str, *names: str) -> list[str]:
         return [f"{self._prefix}{kind}:{name}" for name in names]
 
+    def _arguments(self, spendings: Sequence[Spending]) -> list[float]:
+        numbers: list[float] = []
+        for _key, budget, amount in spendings:
+            seconds = budget.seconds / self._pace
+            numbers += (budget.capacity, seconds, int(budget.refills), amount)
+        return numbers
+
     def _clock(self) -> float | str:
         return "" if self._now is None else self._now()
-
-
-def _arguments(spendings: Sequence[Spending]) -> list[float]:
-    return [
-        number
-        for _key, budget, amount in spendings
-        for number in (budget.capacity, budget.seconds, int(budget.refills), amount)
-    ]
 
 
 def _unreachable(error: RedisError) -> ExchangeUnavailable:
@@ -293,15 +299,15 @@ def _unreachable(error: RedisError) -> ExchangeUnavailable:
     )
 
 
-_stores: dict[tuple[int, str], ValkeyLimitStore] = {}
+_stores: dict[tuple[int, str, float], ValkeyLimitStore] = {}
 
 
-def limit_store() -> ValkeyLimitStore:
-    """The one store of this process; it connects when it is first used."""
+def limit_store(pace: float = 1.0) -> ValkeyLimitStore:
+    """The one store of this process for limits of that pace; it connects when it is first used."""
     # A forked child must not speak on its parent's socket, so a store belongs to a process.
-    key = (os.getpid(), settings.REDIS_URL)
+    key = (os.getpid(), settings.REDIS_URL, pace)
     if key not in _stores:
-        _stores[key] = ValkeyLimitStore(connect_valkey(settings.REDIS_URL))
+        _stores[key] = ValkeyLimitStore(connect_valkey(settings.REDIS_URL), pace=pace)
     return _stores[key]
 
 

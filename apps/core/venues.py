@@ -37,6 +37,11 @@ def paper_environment() -> Environment:
     return _PAPER_MARKETS[settings.PAPER_MARKET.partition(":")[0]]
 
 
+def paper_speed() -> float:
+    """How many times faster than real time the market of the paper exchange runs."""
+    return 1.0 if paper_environment() is Environment.PAPER else settings.PAPER_SPEED
+
+
 def is_reachable(environment: Environment) -> bool:
     """Whether anything answers for this environment: of the paper ones, only the running one."""
     return not environment.is_paper or environment is paper_environment()
@@ -44,7 +49,9 @@ def is_reachable(environment: Environment) -> bool:
 
 def client_options(exchange: Exchange, environment: Environment) -> ClientOptions:
     """The place of `stream_options`, whose limits all processes share; raises NotRunning as it does."""
-    return {**stream_options(exchange, environment), "limits": limit_store()}
+    # The paper exchange's own limits run with its market, and no slower than real time.
+    pace = max(1.0, paper_speed()) if environment.is_paper else 1.0
+    return {**stream_options(exchange, environment), "limits": limit_store(pace)}
 
 
 def stream_options(exchange: Exchange, environment: Environment) -> StreamOptions:

@@ -25,14 +25,29 @@ class CostMethod(StrEnum):
 
 
 #: Counted, never held in lots: what profits are told in.
-_CASH = frozenset(
-    "USDT USDC FDUSD TUSD DAI USD EUR GBP CHF JPY AUD CAD TRY BRL".split()  # noqa: SIM905
+CASH = frozenset(
+    (
+        "USDT",
+        "USDC",
+        "FDUSD",
+        "TUSD",
+        "DAI",
+        "USD",
+        "EUR",
+        "GBP",
+        "CHF",
+        "JPY",
+        "AUD",
+        "CAD",
+        "TRY",
+        "BRL",
+    )
 )
 
 
 def is_cash(asset: str) -> bool:
     """Whether it is money, of which one piece is like another, rather than a coin with a purchase."""
-    return asset in _CASH
+    return asset in CASH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

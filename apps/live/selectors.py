@@ -13,12 +13,11 @@ from apps.brokers.models import Broker
 from apps.brokers.selectors import list_brokers
 from apps.domain.candles import Timeframe
 from apps.domain.environments import Environment
-from apps.markets.models import Candle, Series, Symbol
+from apps.markets.models import Candle, Series
 from apps.trading.models import Fill, Position
-from apps.trading.selectors import unrealized_pnl, with_last_price
+from apps.trading.selectors import last_prices, unrealized_pnl, with_last_price
 
 ZERO = Decimal(0)
-CURRENCY = "USDT"
 CHART_CANDLES = 240
 
 
@@ -41,7 +40,7 @@ def list_accounts(user: User) -> list[Account]:
 
 
 def _read_account(broker: Broker) -> Account:
-    prices = _last_prices(broker)
+    prices = last_prices(broker)
     balances = list(broker.balances.all())
     priced = [row for row in balances if row.asset in prices]
     positions = with_last_price(Position.objects.for_user(broker.owner).filter(book__broker=broker))
@@ -56,19 +55,6 @@ def _read_account(broker: Broker) -> Account:
         realized_pnl=realized,
         unrealized_pnl=sum((unrealized_pnl(position) or ZERO for position in open_positions), ZERO),
     )
-
-
-def _last_prices(broker: Broker) -> dict[str, Decimal]:
-    newest = Candle.objects.filter(series__symbol=OuterRef("pk")).order_by("-received_at")
-    rows = (
-        Symbol.objects.filter(
-            exchange=broker.exchange, environment=broker.environment, quote=CURRENCY
-        )
-        .filter(series__isnull=False)
-        .annotate(last=Subquery(newest.values("close")[:1]))
-    )
-    prices = {row.base: Decimal(str(row.last)) for row in rows if row.last is not None}
-    return {CURRENCY: Decimal(1), **prices}
 
 
 def list_activation_cards(user: User) -> list[Activation]:

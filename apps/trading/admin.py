@@ -20,15 +20,17 @@ from apps.core.formats import NOTHING, price, quantity, share, signed_money
 from apps.domain.orders import LIVE_STATUSES, TERMINAL_STATUSES
 from apps.domain.risk import RiskState
 from apps.markets.models import Symbol
-from apps.trading.forms import EditForm, OnceForm
+from apps.trading import ledger_admin
+from apps.trading.forms import EditForm, ExitsForm, OnceForm
 from apps.trading.models import Book, Fill, Order, OrderEvent, Position, RiskChange, RiskScope
 from apps.trading.path import NotChangeable, request_cancel, request_edit
+from apps.trading.protection import PositionClosed, set_exit_prices
 from apps.trading.selectors import is_editable, unrealized_pnl, with_last_price
 from apps.trading.ticket import close_position
 from apps.trading.watch_admin import WatchAdmin
 from apps.trading.words import explain, shown_price
 
-__all__ = ["FillAdmin", "OrderAdmin", "PositionAdmin", "WatchAdmin"]
+__all__ = ["FillAdmin", "OrderAdmin", "PositionAdmin", "WatchAdmin", "ledger_admin"]
 
 STATUS_LABELS = {
     "created": "info",
@@ -441,7 +443,7 @@ class PositionAdmin(FactAdmin):
         "changes",
     )
     sortable_by = ("opened_at",)
-    actions_detail = ("close",)
+    actions_detail = ("close", "change_exits")
     list_filter = (("closed_at", admin.EmptyFieldListFilter), ("book__broker", OwnRelatedFilter))
     list_select_related = ("symbol", "book__broker")
     search_fields = ("symbol__name",)
@@ -485,8 +487,15 @@ class PositionAdmin(FactAdmin):
 
     @display(description="Realised P&L", ordering="realized_pnl")
     def realized(self, position: Position) -> SafeString | str:
-        """Earned by its sales."""
-        return signed_money(position.realized_pnl, position.symbol.quote)
+        """Earned by its sales, and whether something is missing in that."""
+        earned = signed_money(position.realized_pnl, position.symbol.quote)
+        if not position.is_incomplete:
+            return earned
+        return format_html(
+            '{} <small class="muted" title="The price of a fee, or of coins that came from outside, was not'
+            ' known, so it is left out.">incomplete</small>',
+            earned,
+        )
 
     @display(description="Money")
     def money(self, position: Position) -> str:
@@ -503,8 +512,19 @@ class PositionAdmin(FactAdmin):
         """What can still be done about it."""
         if not position.is_open:
             return ""
-        url = reverse("admin:trading_position_close", args=[position.pk])
-        return dialog_link(url, "output", "Close")
+        links = (("close", "output", "Close"), ("change_exits", "shield", "Exits"))
+        return format_html_join(
+            " ",
+            "{}",
+            (
+                [
+                    dialog_link(
+                        reverse(f"admin:trading_position_{name}", args=[position.pk]), icon, words
+                    )
+                ]
+                for name, icon, words in links
+            ),
+        )
 
     def has_close_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """The owner, while it is open."""
@@ -531,6 +551,31 @@ class PositionAdmin(FactAdmin):
             now=timezone.now(),
         )
         return leave_dialog(request, reverse("admin:trading_order_change", args=[order.pk]))
+
+    @action(
+        description="Exits",
+        icon="shield",
+        url_path="exits",
+        permissions=["close"],
+        dialog={
+            "title": "Where is it to end?",
+            "description": "The stop-loss rests at the exchange, where that has one; it is replaced there.",
+            "form_class": ExitsForm,
+            "form_submit_text": "Move the exits",
+        },
+    )
+    def change_exits(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        """Only the prices that were given; the position's page shows them."""
+        try:
+            set_exit_prices(
+                position=form.position,
+                stop_loss=form.cleaned_data["stop_loss"],
+                take_profit=form.cleaned_data["take_profit"],
+                now=timezone.now(),
+            )
+        except PositionClosed as error:
+            messages.error(request, str(error))
+        return leave_dialog(request, reverse("admin:trading_position_change", args=[object_id]))
 
 
 class RiskScopeForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -8,8 +8,10 @@ from typing import Any
 from django.db import connection
 from django.db.models import Q
 
+from apps.brokers.models import Broker
 from apps.core.broadcast import Topic, broadcast_on_commit
-from apps.domain.lots import ZERO, AssetLedger, Cycle, Disposal, Lot, Movement, Origin
+from apps.domain.lots import AssetLedger, Cycle, Disposal, Lot, Movement, Origin
+from apps.domain.markets import ZERO
 from apps.domain.positions import CostMethod
 from apps.trading import models
 from apps.trading.models import Book, Fill, Order, Position
@@ -27,14 +29,13 @@ FROM brokers_broker AS broker WHERE id = %s
 _NOBODY = 0
 
 
-def unassigned_book(*, broker_id: int, owner_id: int) -> Book:
-    """The book of what is nobody's in particular: coins and orders that came from outside, and dust."""
-    book, _created = Book.objects.get_or_create(
-        broker_id=broker_id,
+def unassigned_book(broker: Broker) -> Book:
+    """Where orders and coins go that belong to no strategy: what came from outside, and dust."""
+    return Book.objects.get_or_create(
+        broker=broker,
         kind=Book.Kind.UNASSIGNED,
-        defaults={"owner_id": owner_id, "label": "Unassigned"},
-    )
-    return book
+        defaults={"owner_id": broker.owner_id, "label": f"Unassigned at {broker.name}"},
+    )[0]
 
 
 def lock_account(broker_id: int) -> "Account":
@@ -186,8 +187,7 @@ class Account:
 
     def _to_row(self, lot: Lot, asset: str) -> models.Lot:
         if lot.book == _NOBODY and self.unassigned == _NOBODY:
-            book = unassigned_book(broker_id=self.broker_id, owner_id=self.owner_id)
-            self.unassigned = book.pk
+            self.unassigned = unassigned_book(Broker.objects.get(pk=self.broker_id)).pk
         return models.Lot(
             owner_id=self.owner_id,
             book_id=lot.book or self.unassigned,

@@ -12,12 +12,13 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from apps.accounts.models import User
 from apps.brokers.models import Broker
 from apps.brokers.selectors import list_brokers
+from apps.core.formats import price
 from apps.domain.environments import Exchange
 from apps.domain.orders import OrderSide, OrderType
 from apps.exchanges.clients import capabilities_of
 from apps.markets.models import Symbol
-from apps.markets.selectors import list_priced_symbols
-from apps.trading.models import Order, new_client_order_id
+from apps.markets.selectors import find_last_price, list_priced_symbols
+from apps.trading.models import Order, Position, new_client_order_id
 from apps.trading.ticket import SIZE, Wish, find_problems
 
 Row = TypeVar("Row", bound=Model)
@@ -162,6 +163,37 @@ class EditForm(BaseDialogForm):
                 del self.fields[name]
             else:
                 self.fields[name].initial = f"{amount.normalize():f}"
+
+
+class ExitsForm(BaseDialogForm):
+    """Where a position is to end; an empty price stays as it is."""
+
+    stop_loss = AmountField(
+        label="Stop-loss price", help_text="Below the market: it sells at a loss."
+    )
+    take_profit = AmountField(label="Take-profit price", help_text="Above the market.")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        mine = Position.objects.for_user(self.request.user).select_related("symbol")
+        self.position = mine.filter(pk=self.object_id).first()
+        for name in ("stop_loss", "take_profit"):
+            amount = getattr(self.position, f"{name}_price", None)
+            if amount is not None:
+                self.fields[name].initial = f"{amount.normalize():f}"
+
+    def clean(self) -> dict[str, Any]:
+        """A price on the wrong side of the market would sell at once."""
+        data: dict[str, Any] = super().clean() or {}
+        last = find_last_price(self.position.symbol) if self.position else None
+        stop, target = data.get("stop_loss"), data.get("take_profit")
+        if last and stop is not None and stop >= last.price:
+            self.add_error("stop_loss", f"It has to be below the last price, {price(last.price)}.")
+        if last and target is not None and target <= last.price:
+            self.add_error(
+                "take_profit", f"It has to be above the last price, {price(last.price)}."
+            )
+        return data
 
 
 class OnceForm(BaseDialogForm):

@@ -208,7 +208,7 @@ class Order(OwnedModel):
             models.UniqueConstraint(
                 fields=["position"],
                 condition=Q(purpose=OrderPurpose.EXIT.value, status__in=_LIVE)
-                & Q(replaces__isnull=True)
+                & Q(replaces__isnull=True, cancel_requested_at__isnull=True)
                 & ~Q(source=OrderSource.EXTERNAL.value),
                 name="order_one_exit_in_flight",
             ),
@@ -218,7 +218,7 @@ class Order(OwnedModel):
                     purpose__in=[OrderPurpose.STOP_LOSS.value, OrderPurpose.TAKE_PROFIT.value],
                     status__in=_LIVE,
                 )
-                & Q(replaces__isnull=True),
+                & Q(replaces__isnull=True, cancel_requested_at__isnull=True),
                 name="order_one_leg_of_a_kind",
             ),
             models.UniqueConstraint(
@@ -395,7 +395,8 @@ class Difference(OwnedModel):
     @property
     def amount(self) -> Decimal:
         """How much more there is at the exchange than we know of."""
-        return self.theirs - self.ours
+        amount: Decimal = self.theirs - self.ours
+        return amount
 
 
 class EquitySnapshot(OwnedModel):
@@ -409,6 +410,9 @@ class EquitySnapshot(OwnedModel):
 
     class Meta:
         ordering = ["-at"]
+        indexes = [
+            models.Index(F("broker"), F("transferred") - F("equity"), name="equity_performance")
+        ]
         constraints = [
             models.UniqueConstraint(fields=["broker", "at"], name="equity_once_per_moment")
         ]

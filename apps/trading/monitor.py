@@ -17,13 +17,14 @@ from apps.core.locks import advisory_lock
 from apps.core.models import Alert
 from apps.core.tasks import TaskName
 from apps.core.venues import NotRunning, is_reachable
+from apps.domain.candles import EPOCH
 from apps.domain.environments import Environment, Exchange
 from apps.domain.orders import OrderPurpose, OrderStatus
 from apps.exchanges import errors, ports
 from apps.exchanges.costs import MonitorCosts, costs_of
 from apps.trading.events import link_to
 from apps.trading.models import BrokerWatch, Order
-from apps.trading.pacing import RELAXED, Pace, next_turn, plan_pace
+from apps.trading.pacing import Pace, next_turn, plan_pace
 from apps.trading.path import (
     CANCEL_INTERVAL,
     apply_report,
@@ -50,11 +51,11 @@ ABSENCES = 3
 ABSENCE_INTERVAL = timedelta(seconds=10)
 #: Before its claim, by clocks that may differ, nothing of an order can be in an exchange's history.
 HISTORY_SLACK = timedelta(hours=1)
+#: More orders than this are asked for together, where an exchange tells of all at once.
+MOST_ONE_BY_ONE = 3
 #: An exchange that does not answer is asked less and less often, and its owner is told after a while.
 LONGEST_BACK_OFF = timedelta(seconds=60)
 TELL_AFTER = timedelta(seconds=60)
-#: A private stream that was heard of within this tells of every change.
-STREAM_FRESH = timedelta(seconds=15)
 _RESTING = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
 
 
@@ -142,20 +143,38 @@ def _look_at_orders(broker: Broker, client: ports.ExchangeClient, now: datetime)
         # Its sender may still be waiting for the answer; the sweep calls it unknown in time.
         if order.status != OrderStatus.SUBMITTED
     ]
+    costs = costs_of(Exchange(broker.exchange))
     symbols = {order.symbol.name for order in orders if order.status in _RESTING}
     resting = {
-        name: report
-        for report in _read_resting(client, symbols, costs_of(Exchange(broker.exchange)))
-        for name in _names(report)
+        name: report for report in _read_resting(client, symbols, costs) for name in _names(report)
     }
+    unclear = []
     for order in orders:
         report = resting.get((order.symbol.name, order.client_order_id)) or resting.get(
             (order.symbol.name, order.exchange_order_id)
         )
         if report is None:
-            _settle_or_report(order, client, now)
+            unclear.append(order)
         elif _differs(order, report):
             _take_over_or_report(order, report, client, now)
+    if costs.history_is_of_all and len(unclear) > MOST_ONE_BY_ONE:
+        unclear = _settle_together(broker, unclear, client, now)
+    # Where the budget does not carry all, those come first that have waited longest.
+    for order in sorted(unclear, key=lambda order: order.looked_up_at or EPOCH):
+        _settle_or_report(order, client, now)
+
+
+def _settle_together(
+    broker: Broker, orders: Sequence[Order], client: ports.ExchangeClient, now: datetime
+) -> list[Order]:
+    """Where history is told for all symbols at once, a full sweep costs less than asking for each order;
+    those that it left unsettled."""
+    try:
+        _sweep(broker, client, now)
+    except errors.RateLimited as error:
+        logger.warning("broker %s: no sweep now, one by one instead: %s", broker.pk, error)
+    still = Order.objects.select_related("symbol", "broker").filter(is_settled=False)
+    return list(still.filter(pk__in=[order.pk for order in orders]))
 
 
 def _read_resting(
@@ -219,11 +238,28 @@ def settle_order(*, order: Order, client: ports.ExchangeClient, now: datetime) -
     after three complete look-ups, ten seconds apart, all begun when it could no longer arrive."""
     if order.looked_up_at and now - order.looked_up_at < ABSENCE_INTERVAL:
         return
+    Order.objects.filter(pk=order.pk).update(looked_up_at=now)
     try:
         look_up(order=order, client=client, now=now)
     except errors.OrderNotFound:
         if order.status == OrderStatus.UNKNOWN:
             _look_elsewhere(order, client, now)
+        elif record_absence(order_id=order.pk, now=now) >= ABSENCES:
+            _tell_of_missing(order, now)
+
+
+def _tell_of_missing(order: Order, now: datetime) -> None:
+    """The exchange had it, so it can't have been never there: a person has to look."""
+    raise_alert(
+        owner_id=order.owner_id,
+        key=f"order-missing-{order.pk}",
+        level=Alert.Level.CRITICAL,
+        message=f"{order}: the exchange had it, and does not know it any more.",
+        advice="Find it in the exchange's own order history. It is asked for again by itself, and its"
+        " status stays as it is until the exchange tells another one.",
+        link=link_to(order),
+        now=now,
+    )
 
 
 def _look_elsewhere(order: Order, client: ports.ExchangeClient, now: datetime) -> None:
@@ -297,11 +333,9 @@ def _sweep(broker: Broker, client: ports.ExchangeClient, now: datetime) -> None:
 
 
 def _note_success(broker: Broker, watch: BrokerWatch, pace: Pace, now: datetime) -> None:
-    is_streaming = watch.stream_alive_at and now - watch.stream_alive_at < STREAM_FRESH
-    interval = max(pace.poll_every, RELAXED) if is_streaming else pace.poll_every
     was_failing = bool(watch.failing_since or watch.error)
-    watch.interval_seconds = interval.total_seconds()
-    watch.next_poll_at = next_turn(broker_id=broker.pk, after=now, interval=interval)
+    watch.interval_seconds = pace.poll_every.total_seconds()
+    watch.next_poll_at = next_turn(broker_id=broker.pk, after=now, interval=pace.poll_every)
     watch.failing_since, watch.error = None, ""
     watch.save(
         update_fields=["polled_at", "interval_seconds", "next_poll_at", "failing_since", "error"]

@@ -1,16 +1,16 @@
 """Facts as the ledger of an asset sees them: what a fill or a transfer moved."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from django.db.models import Q
 
-from apps.domain.lots import GRAIN, ZERO, Cause, Movement
+from apps.domain.lots import GRAIN, Cause, Movement
+from apps.domain.markets import ZERO
 from apps.domain.orders import OrderSide
 from apps.domain.positions import is_cash
 from apps.trading.models import Fill, Transfer
-
-CURRENCY = "USDT"
+from apps.trading.selectors import CURRENCY
 
 
 def assets_of(fill: Fill) -> list[str]:
@@ -47,20 +47,13 @@ def read_movements(*, broker_id: int, asset: str) -> list[Movement]:
     return sorted([*map(_transfer, transfers), *moved], key=lambda movement: movement.at)
 
 
-def cash_flow(fills: Sequence[Fill], asset: str) -> Decimal:
-    """How much more cash of a kind fills brought than they took."""
-    total = ZERO
-    for movement in movements_of(fills, asset):
-        total += movement.quantity if movement.is_incoming else -movement.quantity
-    return total
-
-
 def fee_in_quote(fill: Fill) -> Decimal | None:
     """What the fee took of the quote currency, or what that was worth; one in the base asset takes coins
     instead. None where its worth is not known."""
     if fill.fee_asset == fill.symbol.base or not fill.fee:
         return ZERO
-    return fill.fee if fill.fee_asset == fill.symbol.quote else fill.fee_value
+    in_quote: Decimal | None = fill.fee if fill.fee_asset == fill.symbol.quote else fill.fee_value
+    return in_quote
 
 
 def _trade(fill: Fill) -> Movement:
@@ -89,7 +82,8 @@ def _trade(fill: Fill) -> Movement:
 def _quote_flow(fill: Fill) -> Decimal:
     sign = -1 if fill.side == OrderSide.BUY else 1
     fee = fill.fee if fill.fee_asset == fill.symbol.quote else ZERO
-    return (sign * fill.quantity * fill.price - fee).quantize(GRAIN)
+    flow: Decimal = sign * fill.quantity * fill.price - fee
+    return flow.quantize(GRAIN)
 
 
 def _payment(fill: Fill, flow: Decimal, *, worth: Decimal | None) -> Movement:

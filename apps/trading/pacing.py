@@ -9,8 +9,6 @@ from apps.exchanges.limits import Priority
 
 #: What is announced where the budget carries it.
 SHORTEST = timedelta(seconds=10)
-#: While a private stream tells of every change; short of the minute after which entries are refused.
-RELAXED = timedelta(seconds=45)
 SWEEP_EVERY = timedelta(minutes=5)
 #: Of what reads may take, the most that full sweeps get.
 _SWEEPING = 1 / 3

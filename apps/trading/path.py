@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from apps.brokers.models import Automation, Broker
 from apps.brokers.services import connect
-from apps.core.alerts import raise_alert
+from apps.core.alerts import raise_alert, resolve_alert
 from apps.core.enqueue import enqueue_on_commit
 from apps.core.models import Alert
 from apps.core.rows import Rows
@@ -253,6 +253,16 @@ def _take_over(
     _change_status(order, report.status, now)
     if is_reopening(current, report.status):
         _tell_of_reopening(order, current, now)
+        if not report.status.is_terminal and _is_succeeded(order):
+            order.cancel_requested_at = now
+
+
+def _is_succeeded(order: Order) -> bool:
+    """Whether another exit or leg has taken its place, of which a position has one of each kind."""
+    if not OrderPurpose(order.purpose).reduces or not order.position_id:
+        return False
+    others = Order.objects.filter(position=order.position_id, purpose=order.purpose)
+    return others.filter(is_settled=False).exclude(pk=order.pk).exists()
 
 
 def _is_late(order: Order, report: ports.OrderReport, asked_at: datetime | None) -> bool:
@@ -299,8 +309,27 @@ def _is_settled(order: Order) -> bool:
 
 def _change_status(order: Order, status: OrderStatus, now: datetime) -> None:
     check_transition(OrderStatus(order.status), status)
+    if OrderStatus.UNKNOWN in {order.status, status}:
+        _tell_whether_known(order, now, is_known=status is not OrderStatus.UNKNOWN)
     order.status = status
     order.terminal_at = now if status.is_terminal else None
+
+
+def _tell_whether_known(order: Order, now: datetime, *, is_known: bool) -> None:
+    key = f"order-unknown-{order.pk}"
+    if is_known:
+        resolve_alert(owner_id=order.owner_id, key=key, now=now)
+        return
+    raise_alert(
+        owner_id=order.owner_id,
+        key=key,
+        level=Alert.Level.WARNING,
+        message=f"{order.side} {order.symbol} at {order.broker}: nobody knows yet whether it arrived.",
+        advice="It is being looked up and will not be sent again. Don't place it a second time by hand:"
+        " within a minute it is found, or known never to have arrived.",
+        link=link_to(order),
+        now=now,
+    )
 
 
 def _describe(order: Order) -> str:

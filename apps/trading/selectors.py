@@ -1,19 +1,25 @@
 """Reading orders and positions."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Max, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Trunc
 
 from apps.accounts.models import User
+from apps.brokers.connection import STABLECOINS
+from apps.brokers.models import Broker
 from apps.core.models import OwnedQuerySet
 from apps.domain.orders import LIVE_STATUSES, OrderSource, OrderStatus, OrderType
-from apps.markets.models import Candle, Series
-from apps.trading.models import Order, Position
+from apps.markets.models import Candle, Series, Symbol
+from apps.trading.models import EquitySnapshot, Order, Position
 
 ZERO = Decimal(0)
+#: What accounts are valued in.
+CURRENCY = "USDT"
 Positions = TypeVar("Positions", bound=QuerySet[Any])
+_CHART_UNITS = {"minute": timedelta(hours=16), "hour": timedelta(days=42)}
 _IN_FLIGHT = (OrderStatus.CREATED, OrderStatus.SUBMITTED, OrderStatus.UNKNOWN)
 
 
@@ -47,6 +53,38 @@ def list_open_positions(user: User) -> OwnedQuerySet[Position]:
     return with_last_price(mine.select_related("symbol", "book", "book__broker"))
 
 
+def last_prices(broker: Broker) -> dict[str, Decimal]:
+    """What one of each asset is worth in USDT where the broker is, by the newest candles; assets that no
+    followed symbol prices are left out."""
+    newest = Candle.objects.filter(series__symbol=OuterRef("pk")).order_by("-received_at")
+    rows = (
+        Symbol.objects.filter(
+            exchange=broker.exchange, environment=broker.environment, quote=CURRENCY
+        )
+        .filter(series__isnull=False)
+        .annotate(last=Subquery(newest.values("close")[:1]))
+    )
+    prices = {row.base: Decimal(str(row.last)) for row in rows if row.last is not None}
+    return {**prices, **dict.fromkeys(STABLECOINS, Decimal(1))}
+
+
+def list_equity_points(broker: Broker) -> list[dict[str, float]]:
+    """A broker's equity as a chart takes it, oldest first, times in UTC seconds: by the minute, hour or day,
+    whichever gives at most a thousand points or so."""
+    snapshots = EquitySnapshot.objects.filter(broker=broker)
+    ends = snapshots.aggregate(first=Min("at"), last=Max("at"))
+    if ends["first"] is None:
+        return []
+    span = ends["last"] - ends["first"]
+    unit = next((name for name, limit in _CHART_UNITS.items() if span <= limit), "day")
+    by_unit = snapshots.order_by().annotate(unit=Trunc("at", unit)).values("unit")
+    newest = snapshots.filter(at__in=by_unit.annotate(newest=Max("at")).values("newest"))
+    return [
+        {"time": int(at.timestamp()), "value": float(equity)}
+        for at, equity in newest.order_by("at").values_list("at", "equity")
+    ]
+
+
 def is_editable(order: Order) -> bool:
     """Whether it rests, or is about to, with figures that a person can still change."""
     return (
@@ -65,6 +103,13 @@ def list_unsettled_orders(broker_id: int) -> list[Order]:
         .exclude(status=OrderStatus.CREATED)
         .order_by("pk")
     )
+
+
+def has_orders_in_flight(broker_id: int) -> bool:
+    """Whether a sent order may have fills that we don't have yet; one that rests has told all of them."""
+    resting = (OrderStatus.CREATED, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
+    unsettled = Order.objects.filter(broker_id=broker_id, is_settled=False)
+    return unsettled.exclude(status__in=resting).exists()
 
 
 def list_waiting_orders(*, created_before: datetime) -> list[Order]:

@@ -17,15 +17,18 @@ from apps.brokers.models import Balance, Broker
 from apps.brokers.services import connect, store_balances
 from apps.core.alerts import raise_alert, resolve_alert
 from apps.core.models import Alert
-from apps.core.venues import is_reachable
+from apps.core.venues import NotRunning
 from apps.domain.environments import Environment, Exchange
 from apps.domain.orders import OrderPurpose, OrderSide, OrderSource, OrderStatus, OrderType
 from apps.exchanges import errors, ports
 from apps.exchanges.costs import costs_of
 from apps.markets.models import Symbol
 from apps.trading import risk
+from apps.trading.booking import unassigned_book
+from apps.trading.equity import record_balances
 from apps.trading.events import record_event
-from apps.trading.models import Book, BrokerWatch, Fill, Order
+from apps.trading.ledger import reconcile
+from apps.trading.models import BrokerWatch, Fill, Order
 from apps.trading.path import apply_report
 
 logger = logging.getLogger(__name__)
@@ -52,6 +55,7 @@ class Findings:
     open_orders: int = 0
     new_fills: int = 0
     imported: int = 0
+    differences: list[str] = field(default_factory=list)
     odd: list[str] = field(default_factory=list)
     is_complete: bool = True
     seconds: float = 0.0
@@ -63,6 +67,7 @@ class Findings:
             "open_orders": self.open_orders,
             "new_fills": self.new_fills,
             "imported": self.imported,
+            "differences": self.differences,
             "odd": self.odd,
             "is_complete": self.is_complete,
             "seconds": round(self.seconds, 2),
@@ -105,7 +110,10 @@ def sweep(*, broker: Broker, client: ports.ExchangeClient, now: datetime) -> Fin
             _take_over(broker, order, report, findings, now)
         if findings.is_complete:
             BrokerWatch.objects.filter(broker=broker).update(fills_until=exchange_now)
-    _read_balances(broker, client, now)
+    balances = _read_balances(broker, client, now)
+    if findings.is_complete:
+        left = reconcile(broker_id=broker.pk, balances=balances, now=now, market_now=exchange_now)
+        findings.differences = [str(difference) for difference in left]
     findings.seconds = time.perf_counter() - started
     _tell(broker, findings, now)
     return findings
@@ -314,27 +322,24 @@ def _import(broker: Broker, report: ports.OrderReport, now: datetime) -> Order:
     return order
 
 
-def unassigned_book(broker: Broker) -> Book:
-    """Where orders and coins go that belong to no strategy."""
-    return Book.objects.get_or_create(
-        broker=broker,
-        kind=Book.Kind.UNASSIGNED,
-        defaults={"owner_id": broker.owner_id, "label": f"Unassigned at {broker.name}"},
-    )[0]
-
-
 def read_balances(*, broker_id: int, now: datetime) -> None:
-    """Read the balances of one broker, with all that follows from them; an ExchangeError leaves the last
-    ones as they are."""
+    """Read the balances of one broker, with all that follows from them; where the exchange does not tell
+    them now the last ones stay, and the next full sweep asks again."""
     broker = Broker.objects.get(pk=broker_id)
-    if is_reachable(Environment(broker.environment)):
+    try:
         _read_balances(broker, connect(broker), now)
+    except (errors.ExchangeError, NotRunning) as error:
+        logger.warning("broker %s: its balances were not read: %s", broker_id, error)
 
 
-def _read_balances(broker: Broker, client: ports.ExchangeClient, now: datetime) -> None:
+def _read_balances(
+    broker: Broker, client: ports.ExchangeClient, now: datetime
+) -> list[ports.Balance]:
     balances = client.get_balance()
     store_balances(broker_id=broker.pk, balances=balances, as_of=now)
-    risk.judge(broker_id=broker.pk, now=now)
+    if record_balances(broker_id=broker.pk, balances=balances, now=now):
+        risk.judge(broker_id=broker.pk, now=now)
+    return balances
 
 
 def _tell(broker: Broker, findings: Findings, now: datetime) -> None:

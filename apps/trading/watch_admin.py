@@ -21,6 +21,7 @@ def describe_report(report: Mapping[str, Any] | None) -> str:
         f"{report['open_orders']} open orders,",
         f"{report['new_fills']} new fills,",
         f"{report['imported']} orders placed elsewhere.",
+        *(f"Not explained: {words}." for words in report.get("differences", ())),
         *report["odd"],
     ]
     if not report["is_complete"]:
@@ -53,7 +54,7 @@ class WatchAdmin(FactAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Of the user's own brokers."""
-        return BrokerWatch.objects.filter(broker__owner=request.user)
+        return BrokerWatch.objects.filter(broker__owner_id=request.user.pk)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

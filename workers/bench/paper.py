@@ -17,10 +17,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from apps.domain.environments import Exchange
+from apps.domain.markets import floor_to
 from apps.domain.orders import OrderSide, OrderType
 from apps.domain.paper import paper_secret
 from workers.paper_exchange.assembly import build_exchange
 from workers.paper_exchange.exchange import PaperExchange
+from workers.paper_exchange.markets.feed import Quote
 from workers.paper_exchange.options import Options
 from workers.paper_exchange.orders import NewOrder
 from workers.paper_exchange.server import run
@@ -29,6 +31,9 @@ SYMBOL = "BTC/USDT"
 YEAR_CANDLES = 365 * 1440
 #: Of orders in process, REST orders, seconds of a year, megabytes.
 AIM_MATCHED, AIM_REST, AIM_YEAR, AIM_MEMORY = 3000, 1000, 60, 200
+#: So many orders that rest may make nothing more than this many times as slow.
+RESTING, AIM_SLOWER = 5000, 2
+PRICES = 1000
 #: An account may place a hundred orders in ten seconds, as at the real exchange.
 ORDERS_PER_ACCOUNT = 100
 CONNECTIONS = 4
@@ -50,7 +55,7 @@ class Result:
         is_met = self.value >= self.aim if self.at_least else self.value <= self.aim
         bound = "at least" if self.at_least else "at most"
         return (
-            f"{self.what:58} {self.value:10,.0f} {self.unit:9} {bound} {self.aim:,g}:"
+            f"{self.what:58} {self.value:10,.0f} {self.unit:9} {bound} {self.aim:,.0f}:"
             f" {'met' if is_met else 'MISSED'}"
         )
 
@@ -58,13 +63,30 @@ class Result:
 def measure(*, orders: int, recording: Path | None, say: Callable[[str], None]) -> Iterator[Result]:
     """Everything, each part in a process of its own."""
     say("Matching in process ...")
-    speed, memory = _in_process(_match, orders)
+    speed, _ = _in_process(_match, (orders, 0))
     yield Result(
         what="orders matched in process, journal included",
         value=speed,
         unit="orders/s",
         aim=AIM_MATCHED,
         at_least=True,
+    )
+    crowded, _ = _in_process(_match, (orders, RESTING))
+    yield Result(
+        what=f"the same beside {RESTING:,} resting orders",
+        value=crowded,
+        unit="orders/s",
+        aim=speed / AIM_SLOWER,
+        at_least=True,
+    )
+    quiet, _ = _in_process(_tell_prices, 0)
+    crowded, _ = _in_process(_tell_prices, RESTING)
+    yield Result(
+        what=f"a price that fills none of {RESTING:,} resting orders",
+        value=crowded,
+        unit="us",
+        aim=quiet * AIM_SLOWER,
+        at_least=False,
     )
     say("REST over loopback ...")
     yield from _measure_rest(orders)
@@ -113,30 +135,63 @@ def _largest_memory() -> float:
     return largest / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
-def _match(count: int) -> float:
-    """Pairs of orders of two accounts that meet; orders in a second."""
+def _match(plan: tuple[int, int]) -> float:
+    """Pairs of orders of two accounts that meet, beside others that rest; orders in a second."""
+    count, resting = plan
     with _exchange(has_depth=True, recording=None) as exchange:
-        engine, quote = exchange.engine, exchange.quote(SYMBOL)
-        if quote is None:
-            raise RuntimeError("a simulated market is always open")
-        # A candle with room for a spread: the orders meet each other, not the market.
-        quote = replace(quote, low=quote.price / 2, high=quote.price * 2)
+        engine, quote = exchange.engine, _wide_quote(exchange)
+        _rest(exchange, quote, resting)
         seller, buyer = engine.account("s" * 16, 0), engine.account("b" * 16, 0)
         began = time.perf_counter()
         for number in range(count // 2):
             for account, side in ((seller, OrderSide.SELL), (buyer, OrderSide.BUY)):
-                wanted = NewOrder(
-                    client_order_id=f"{side}{number}",
-                    symbol=SYMBOL,
-                    side=side,
-                    order_type=OrderType.LIMIT,
-                    quantity=Decimal("0.001"),
-                    price=quote.price,
-                )
+                wanted = _limit_order(f"{side}{number}", side, quote.price)
                 engine.place(account, wanted, quote, exchange.clock.now_ms())
         if len(buyer.fills) != count // 2:
             raise RuntimeError("not every order was matched")
         return count // 2 * 2 / (time.perf_counter() - began)
+
+
+def _tell_prices(resting: int) -> float:
+    """Prices between the orders that rest; microseconds for one."""
+    with _exchange(has_depth=True, recording=None) as exchange:
+        quote = _wide_quote(exchange)
+        _rest(exchange, quote, resting)
+        began = time.perf_counter()
+        for number in range(PRICES):
+            risen = replace(quote, price=quote.price + number * quote.tick_size)
+            exchange.engine.on_price(SYMBOL, risen, 0)
+        return (time.perf_counter() - began) / PRICES * 1e6
+
+
+def _wide_quote(exchange: PaperExchange) -> Quote:
+    """With room for a spread: the orders meet each other, not the market."""
+    quote = exchange.quote(SYMBOL)
+    if quote is None:
+        raise RuntimeError("a simulated market is always open")
+    return replace(quote, low=quote.price / 2, high=quote.price * 2)
+
+
+def _rest(exchange: PaperExchange, quote: Quote, count: int) -> None:
+    """Orders around the price, on both sides, that nothing comes near."""
+    for number in range(count):
+        account = exchange.engine.account(f"rest{number // ORDERS_PER_ACCOUNT:016}", 0)
+        side, share = (OrderSide.SELL, "1.2") if number % 2 else (OrderSide.BUY, "0.8")
+        away = number * quote.tick_size * (1 if number % 2 else -1)
+        price = floor_to(quote.price * Decimal(share), quote.tick_size) + away
+        wanted = _limit_order(f"rest{number}", side, price)
+        exchange.engine.place(account, wanted, quote, exchange.clock.now_ms())
+
+
+def _limit_order(client_order_id: str, side: OrderSide, price: Decimal) -> NewOrder:
+    return NewOrder(
+        client_order_id=client_order_id,
+        symbol=SYMBOL,
+        side=side,
+        order_type=OrderType.LIMIT,
+        quantity=Decimal("0.001"),
+        price=price,
+    )
 
 
 def _replay(plan: tuple[bool, Path | None]) -> float:

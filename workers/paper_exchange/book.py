@@ -6,6 +6,7 @@ from typing import NamedTuple
 from apps.domain.markets import floor_to
 from apps.domain.orders import OrderSide
 from workers.paper_exchange.markets.feed import Quote
+from workers.paper_exchange.orders import Owned
 
 #: Prices on each side of the book, and how much of a minute's volume the first of them offers.
 LEVELS = 20
@@ -24,6 +25,14 @@ class Level(NamedTuple):
 
     price: Decimal
     quantity: Decimal
+
+
+class Match(NamedTuple):
+    """One execution to come: at a price, against the market or against a resting order."""
+
+    price: Decimal
+    quantity: Decimal
+    maker: Owned | None
 
 
 class Liquidity:

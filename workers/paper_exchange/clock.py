@@ -12,12 +12,22 @@ class Clock:
         self.speed = speed
         self._wall = wall
         self._stopped = False
+        self._pace = max(1.0, speed)
         self._wall_start = wall()
         self._start_ms = self._latest_ms = start_ms
 
     def wall_ms(self) -> int:
         """Milliseconds since 1970 on the wall clock."""
         return int(self._wall() * 1000)
+
+    def limit_ms(self) -> int:
+        """Milliseconds that limits count in: as many a second as the market has, so that who follows it is
+        not held up by them, and on the wall clock where the market is slower or waits for its clients."""
+        return int(self._wall() * 1000 * self._pace)
+
+    def wall_ms_at(self, limit_ms: int) -> int:
+        """The moment on the wall clock that `limit_ms` counts as this."""
+        return round(limit_ms / self._pace)
 
     def now_ms(self) -> int:
         """Milliseconds since 1970 in the market."""
@@ -32,8 +42,9 @@ class Clock:
         self._start_ms = self._latest_ms = market_ms
 
     def stop(self) -> None:
-        """Stand still at the last moment that was told."""
+        """Stand still at the last moment that was told, and go on by steps from now on."""
         self._stopped = True
+        self._pace = 1.0
 
     def stop_at(self, market_ms: int) -> None:
         """Stand still at `market_ms`."""

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 
+from workers.paper_exchange.candle_rules import on_candle
 from workers.paper_exchange.clock import Clock
 from workers.paper_exchange.markets.candles import Candle
 from workers.paper_exchange.markets.feed import Bar, Feed, Quote, Tick, exact
@@ -108,4 +109,4 @@ class PaperExchange:
             tick_size,
         )
         closed_ms = candle.opened_ms + self.feed.series[symbol].timeframe_ms - 1
-        self.engine.on_candle(symbol, bar, opened_ms=candle.opened_ms, closed_ms=closed_ms)
+        on_candle(self.engine, symbol, bar, opened_ms=candle.opened_ms, closed_ms=closed_ms)

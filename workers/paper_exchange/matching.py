@@ -1,15 +1,17 @@
 """Orders, fills and balances: the part that is the same for every exchange."""
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import ROUND_DOWN, Decimal
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from enum import StrEnum
+from heapq import merge
 from typing import NamedTuple
 
-from apps.domain.markets import Market, ceil_to, floor_to
+from apps.domain.markets import Market, floor_to
 from apps.domain.orders import OrderListKind, OrderSide, OrderStatus, OrderType, TimeInForce
-from workers.paper_exchange.book import Level, Liquidity
-from workers.paper_exchange.markets.feed import Bar, Quote
+from workers.paper_exchange.book import ENDLESS, Level, Liquidity, Match
+from workers.paper_exchange.funds import Funds
+from workers.paper_exchange.markets.feed import Quote
 from workers.paper_exchange.orders import (
     ZERO,
     Account,
@@ -19,19 +21,16 @@ from workers.paper_exchange.orders import (
     Order,
     OrderList,
     OrderRejected,
+    Owned,
     Phase,
     RejectionReason,
     SelfTrade,
 )
-from workers.paper_exchange.venues import FeeAsset, Venue
+from workers.paper_exchange.resting import OpenOrders
+from workers.paper_exchange.triggers import begin_following, follow, is_triggered, would_trigger
+from workers.paper_exchange.venues import Venue
 
-_AMOUNT_GRID = Decimal("1e-8")
 _AT_ONCE = {TimeInForce.IOC: EndReason.IMMEDIATE_ONLY, TimeInForce.FOK: EndReason.WHOLE_ONLY}
-_LIMITS = {
-    OrderType.STOP_LOSS_LIMIT,
-    OrderType.TAKE_PROFIT_LIMIT,
-    OrderType.LIMIT,
-}
 
 
 class EventKind(StrEnum):
@@ -51,14 +50,6 @@ class Event(NamedTuple):
     account: Account
     order: Order
     fill: Fill | None = None
-
-
-class Match(NamedTuple):
-    """One execution to come: at a price, against the market or against a resting order."""
-
-    price: Decimal
-    quantity: Decimal
-    maker: tuple[Account, Order] | None
 
 
 #: Told what has changed, before anybody is answered: an account, and its order, fill or list, if any.
@@ -86,15 +77,13 @@ class MatchingEngine:
         self.view: Callable[[Account], Account] | None = None
         self.curb: Callable[[Order, Decimal], Decimal] | None = None
         self._markets = markets
+        self._funds = Funds(venue, markets)
         self._starting_balances = starting_balances
         self._record = record
         self._has_depth = has_depth
         self._liquidity: dict[str, Liquidity] = {}
         self._quotes: dict[str, Quote] = {}
-        #: Per symbol, in the order in which they came.
-        self._open: dict[str, dict[int, tuple[Account, Order]]] = {}
-        #: Per symbol, between which prices nothing happens; forgotten whenever an order changes.
-        self._calm: dict[str, tuple[float, float]] = {}
+        self._open: defaultdict[str, OpenOrders] = defaultdict(OpenOrders)
         self._last_order_id = self._last_list_id = self._last_trade_id = 0
         for account in accounts.values():
             self._adopt(account)
@@ -128,10 +117,10 @@ class MatchingEngine:
         """What a taker on `side` finds, best price first: the market's levels and its users' orders."""
         liquidity = self.liquidity(symbol, quote)
         total = {level.price: level.quantity for level in liquidity.offers(side)}
+        for entry in self._open[symbol].makers(side):
+            order = entry.order
+            total[order.price] = total.get(order.price, ZERO) + order.remaining
         is_buy = side is OrderSide.BUY
-        for _, order in self._open.get(symbol, {}).values():
-            if order.phase is Phase.BOOK and order.side is not side and order.price:
-                total[order.price] = total.get(order.price, ZERO) + order.remaining
         return [Level(price, total[price]) for price in sorted(total, reverse=not is_buy)]
 
     # What clients ask for
@@ -168,8 +157,7 @@ class MatchingEngine:
             raise OrderRejected(RejectionReason.WOULD_TAKE)
         if wanted.quote_amount and not matches:
             raise OrderRejected(RejectionReason.TOO_SMALL)
-        asset, amount = self._price_of(wanted, matches, quote)
-        if account.free.get(asset, ZERO) < amount:
+        if self._funds.free(account, wanted) < self._funds.price_of(wanted, matches, quote):
             raise OrderRejected(RejectionReason.INSUFFICIENT_BALANCE)
 
     def place_list(
@@ -254,13 +242,12 @@ class MatchingEngine:
         )
         if order.phase is Phase.WAITING and quote and would_trigger(changed, quote.price):
             raise OrderRejected(RejectionReason.WOULD_TRIGGER)
-        asset, amount = self._price_of(changed, [], quote)
-        if order.locked and account.free.get(asset, ZERO) + order.locked < amount:
+        amount = self._funds.price_of(changed, [], quote)
+        if order.locked and self._funds.free(account, order) + order.locked < amount:
             raise OrderRejected(RejectionReason.INSUFFICIENT_BALANCE)
-        self._calm.pop(order.symbol, None)
         keeps_place = changed.price == order.price and changed.quantity <= order.remaining
         was_locked = bool(order.locked)
-        self._unlock(account, order, order.locked)
+        self._funds.unlock(account, order)
         order.quantity = quantity or order.quantity
         order.price, order.trigger_price = changed.price, changed.trigger_price
         if client_order_id is not None:
@@ -269,108 +256,66 @@ class MatchingEngine:
             account.newest_by_client_id[client_order_id] = order
         order.updated_ms = account.updated_ms = now_ms
         if was_locked:
-            self._lock(account, order, amount)
+            self._funds.lock(account, order, amount)
         if not keeps_place:
-            entry = self._open[order.symbol].pop(order.order_id)
-            self._open[order.symbol][order.order_id] = entry
+            self._open[order.symbol].remove(order)
+        self._open[order.symbol].put(account, order)
         self._tell(EventKind.AMENDED, account, order)
         if order.phase is Phase.BOOK and price is not None:
-            self._unlock(account, order, order.locked)
+            self._funds.unlock(account, order)
             self._work(account, order, quote, now_ms, is_new=False)
 
     # What the market does
 
     def has_open(self, symbol: str) -> bool:
         """Whether an order of this market may still trade."""
-        return bool(self._open.get(symbol))
+        return bool(self._open[symbol])
+
+    def open_orders(self, symbol: str) -> list[Owned]:
+        """Orders of this market that may still trade, of all accounts, oldest first."""
+        return list(self._open[symbol])
 
     def is_reached(self, symbol: str, price: float) -> bool:
         """Whether a price of this market may change anything; most change nothing, and say so fast."""
-        if not self._open.get(symbol):
-            return False
-        if symbol not in self._calm:
-            self._calm[symbol] = _calm_between(order for _, order in self._open[symbol].values())
-        low, high = self._calm[symbol]
-        return not low < price < high
+        return not self._open[symbol].is_calm(price)
 
     def on_price(self, symbol: str, quote: Quote, now_ms: int) -> None:
         """Fire what waits for this price, then fill the resting orders that it has gone through."""
-        liquidity = self.liquidity(symbol, quote)
-        for account, order in list(self._open.get(symbol, {}).values()):
+        passing, orders = self.liquidity(symbol, quote).passing, self._open[symbol]
+        for entry in orders.may_fire(quote.price):
+            order = entry.order
             if order.phase is Phase.WAITING:
                 follow(order, quote.price)
                 if is_triggered(order, quote.price):
-                    self._trigger(account, order, quote, now_ms)
-        passing = liquidity.passing
-        for account, order in self._resting(symbol, quote.price):
-            quantity = self._curbed(order, min(order.remaining, passing))
-            if quantity > 0 and order.is_open:
-                passing -= quantity
-                self._execute(account, order, order.price, quantity, now_ms, is_maker=True)
+                    self.fire(entry.account, order, quote, now_ms)
+        for entry in orders.passed(quote.price):
+            if not passing:
+                break
+            if entry.order.is_open:
+                passing -= self.fill(entry.account, entry.order, now_ms, at_most=passing)
 
-    def on_candle(self, symbol: str, bar: Bar, *, opened_ms: int, closed_ms: int) -> None:
-        """Fill what a whole candle fills, by the rules of a careful backtest.
-
-        First what the open has gone beyond; then stops; then limits that rested before, where the
-        candle trades through them, and take profits; last the stops of what was filled meanwhile.
-        """
-        if not self._open.get(symbol):
+    def fire(self, account: Account, order: Order, quote: Quote, now_ms: int) -> None:
+        """Let an order that has waited for its price trade, or end it where the money has gone."""
+        order.triggered_ms = order.updated_ms = now_ms
+        self._end_others(account, order, now_ms)
+        self._funds.unlock(account, order)
+        need = self._funds.price_of(order, self._matches(order, quote), quote)
+        if self._funds.free(account, order) < need:
+            self._end(account, order, OrderStatus.REJECTED, EndReason.NO_FUNDS, now_ms)
             return
-        known = list(self._open[symbol].values())
-        resting = [each for each in known if each[1].phase is Phase.BOOK]
-        profits = [
-            (account, order)
-            for account, order in known
-            if order.phase is Phase.WAITING and not _protects(order)
-        ]
-        self._open_candle(known, bar, opened_ms)
-        self._fire_stops(symbol, bar, closed_ms)
-        for account, order in resting:
-            is_buy = order.side is OrderSide.BUY
-            if order.is_open and (bar.low < order.price if is_buy else bar.high > order.price):
-                self._fill_at_its_price(account, order, closed_ms)
-        for account, order in profits:
-            extreme = bar.low if order.side is OrderSide.BUY else bar.high
-            is_waiting = order.phase is Phase.WAITING
-            if is_waiting and is_beyond(order, order.trigger_price, extreme):
-                quote = _quote_at(order.trigger_price, bar)
-                self._trigger(account, order, quote, closed_ms)
-        self._fire_stops(symbol, bar, closed_ms)
+        self._tell(EventKind.TRIGGERED, account, order)
+        order.phase = Phase.BOOK
+        self._open[order.symbol].put(account, order)
+        self._work(account, order, quote, now_ms, is_new=False)
 
-    def _open_candle(self, known: Sequence[tuple[Account, Order]], bar: Bar, now_ms: int) -> None:
-        """Fill what lies beyond the open: nobody gets a better price than his own, or the worse one."""
-        for account, order in known:
-            is_buy = order.side is OrderSide.BUY
-            if order.phase is Phase.WAITING:
-                follow(order, bar.open)
-                if is_triggered(order, bar.open):
-                    worse = max if is_buy else min
-                    is_fixed = not is_trailing(order)
-                    price = worse(bar.open, order.trigger_price) if is_fixed else bar.open
-                    self._trigger(account, order, _quote_at(price, bar), now_ms)
-            elif order.phase is Phase.BOOK and (
-                bar.open < order.price if is_buy else bar.open > order.price
-            ):
-                self._fill_at_its_price(account, order, now_ms)
-
-    def _fire_stops(self, symbol: str, bar: Bar, now_ms: int) -> None:
-        """Fire the stops inside a candle at their own prices, those that others set up as well."""
-        has_fired = True
-        while has_fired:
-            has_fired = False
-            for account, order in list(self._open.get(symbol, {}).values()):
-                if order.phase is not Phase.WAITING or not _protects(order):
-                    continue
-                is_buy = order.side is OrderSide.BUY
-                follow(order, bar.low if is_buy else bar.high)
-                level = _stop_level(order, bar.tick_size)
-                if level and (bar.high >= level if is_buy else bar.low <= level):
-                    self._trigger(account, order, _quote_at(level, bar), now_ms)
-                    has_fired = True
-
-    def _fill_at_its_price(self, account: Account, order: Order, now_ms: int) -> None:
-        quantity = self._curbed(order, order.remaining)
-        self._execute(account, order, order.price, quantity, now_ms, is_maker=True)
+    def fill(
+        self, account: Account, order: Order, now_ms: int, *, at_most: Decimal = ENDLESS
+    ) -> Decimal:
+        """Fill a resting order at its own price; returns how much of it was filled."""
+        quantity = self._curbed(order, min(order.remaining, at_most))
+        if quantity > 0:
+            self._execute(account, order, order.price, quantity, now_ms, is_maker=True)
+        return quantity
 
     # Life of an order
 
@@ -405,24 +350,22 @@ class MatchingEngine:
         """Make it known as open in a phase, and tell so when it is new."""
         # What waited for its entry is news once more when it is set up.
         is_new = order.order_id not in account.resting or order.phase is Phase.PENDING
-        self._calm.pop(order.symbol, None)
         order.phase = phase
         order.updated_ms = account.updated_ms = now_ms
         account.resting[order.order_id] = order
-        self._open.setdefault(order.symbol, {})[order.order_id] = (account, order)
+        self._open[order.symbol].put(account, order)
         if is_new:
             self._tell(EventKind.NEW, account, order)
 
-    def _wait(self, account: Account, order: Order, quote: Quote | None, now_ms: int) -> None:
-        if self.venue.locks_conditionals and not order.locked:
-            self._lock(account, order, self._price_of(order, [], quote)[1])
-        self._begin_following(order, quote)
-        self._enter(account, order, Phase.WAITING, now_ms)
+    def _holds_money(self, order: Order) -> bool:
+        """Whether it holds its money back while it is open."""
+        return self.venue.locks_conditionals or not order.order_type.is_conditional
 
-    @staticmethod
-    def _begin_following(order: Order, quote: Quote | None) -> None:
-        if quote is not None and not (is_trailing(order) and order.trigger_price):
-            order.best_price = quote.price
+    def _wait(self, account: Account, order: Order, quote: Quote | None, now_ms: int) -> None:
+        if self._holds_money(order) and not order.locked:
+            self._funds.lock(account, order, self._funds.price_of(order, [], quote))
+        begin_following(order, quote)
+        self._enter(account, order, Phase.WAITING, now_ms)
 
     def _work(
         self,
@@ -465,34 +408,20 @@ class MatchingEngine:
         self, account: Account, order: Order, quote: Quote | None, now_ms: int
     ) -> None:
         """What becomes of what nobody took."""
-        is_limit = order.order_type in _LIMITS
+        is_limit = order.order_type.has_limit_price
         if is_limit and order.time_in_force not in _AT_ONCE:
-            need = self._price_of(order, [], quote)[1]
-            self._lock(account, order, min(need, account.free.get(self._pays_with(order), ZERO)))
+            need = self._funds.price_of(order, [], quote)
+            self._funds.lock(account, order, min(need, self._funds.free(account, order)))
             self._record(account, order, None)
             return
         reason = _AT_ONCE.get(order.time_in_force) if is_limit else None
         reason = reason or EndReason.NO_LIQUIDITY
         self._end(account, order, OrderStatus.EXPIRED, reason, now_ms)
 
-    def _trigger(self, account: Account, order: Order, quote: Quote, now_ms: int) -> None:
-        self._calm.pop(order.symbol, None)
-        order.triggered_ms = order.updated_ms = now_ms
-        self._end_others(account, order, now_ms)
-        self._unlock(account, order, order.locked)
-        self._tell(EventKind.TRIGGERED, account, order)
-        matches = self._matches(order, quote)
-        asset, amount = self._price_of(order, matches, quote)
-        if account.free.get(asset, ZERO) < amount:
-            self._end(account, order, OrderStatus.REJECTED, EndReason.NO_FUNDS, now_ms)
-            return
-        order.phase = Phase.BOOK
-        self._work(account, order, quote, now_ms, is_new=False)
-
     def _end(
         self, account: Account, order: Order, status: OrderStatus, reason: EndReason, now_ms: int
     ) -> None:
-        self._unlock(account, order, order.locked)
+        self._funds.unlock(account, order)
         self._close(account, order)
         order.status, order.end_reason = status, reason
         order.updated_ms = account.updated_ms = now_ms
@@ -500,10 +429,9 @@ class MatchingEngine:
         self._after(account, order, now_ms)
 
     def _close(self, account: Account, order: Order) -> None:
-        self._calm.pop(order.symbol, None)
         order.phase = Phase.DONE
         account.resting.pop(order.order_id, None)
-        self._open.get(order.symbol, {}).pop(order.order_id, None)
+        self._open[order.symbol].remove(order)
 
     def _after(self, account: Account, order: Order, now_ms: int) -> None:
         """What an order's end does to those that are tied to it."""
@@ -519,7 +447,7 @@ class MatchingEngine:
             self._end_pending(account, order, pending, now_ms)
             return
         for other in pending:
-            other.quantity = other.quantity or self._received(account, order)
+            other.quantity = other.quantity or self._funds.received(account, order)
         quote = self._quotes.get(order.symbol)
         if listed.kind is OrderListKind.OTOCO:
             self._set_up_oco(account, pending, quote, now_ms)
@@ -563,7 +491,7 @@ class MatchingEngine:
             self._end(account, other, OrderStatus.EXPIRED, EndReason.OTHER_LEG, now_ms)
         if others and not order.locked and order.phase is Phase.BOOK:
             # The money of both legs was held by the one that is gone.
-            self._lock(account, order, self._price_of(order, [], None)[1])
+            self._funds.lock(account, order, self._funds.price_of(order, [], None))
 
     def _check_list(
         self,
@@ -588,25 +516,26 @@ class MatchingEngine:
                     raise OrderRejected(RejectionReason.WOULD_TRIGGER)
             elif self._matches(leg, quote):
                 raise OrderRejected(RejectionReason.WOULD_TAKE)
-        need = max(self._price_of(leg, [], quote)[1] for leg in legs)
-        if account.free.get(self._pays_with(legs[0]), ZERO) < need:
+        need = max(self._funds.price_of(leg, [], quote) for leg in legs)
+        if self._funds.free(account, legs[0]) < need:
             raise OrderRejected(RejectionReason.INSUFFICIENT_BALANCE)
 
     def _set_up_oco(
         self, account: Account, legs: Sequence[Order], quote: Quote | None, now_ms: int
     ) -> None:
-        """Both legs wait for the same money: the first one holds it for both."""
-        need = max((self._price_of(leg, [], quote)[1] for leg in legs), default=ZERO)
-        free = account.free.get(self._pays_with(legs[0]), ZERO) if legs else ZERO
+        """Both legs wait for the same money: the first one holds it for both, where they hold any."""
+        needs = [self._funds.price_of(leg, [], quote) for leg in legs if self._holds_money(leg)]
+        need = max(needs, default=ZERO)
+        free = self._funds.free(account, legs[0]) if legs else ZERO
         if free < need:
             for leg in legs:
                 self._end(account, leg, OrderStatus.REJECTED, EndReason.NO_FUNDS, now_ms)
             return
         for number, leg in enumerate(legs):
-            if number == 0:
-                self._lock(account, leg, need)
+            if number == 0 and need:
+                self._funds.lock(account, leg, need)
             if leg.order_type.is_conditional:
-                self._begin_following(leg, quote)
+                begin_following(leg, quote)
                 self._enter(account, leg, Phase.WAITING, now_ms)
             else:
                 leg.working_ms = now_ms
@@ -614,8 +543,8 @@ class MatchingEngine:
             self._record(account, leg, None)
 
     def _set_up(self, account: Account, order: Order, quote: Quote | None, now_ms: int) -> None:
-        asset, amount = self._price_of(order, [], quote)
-        if account.free.get(asset, ZERO) < amount:
+        need = self._funds.price_of(order, [], quote) if self._holds_money(order) else ZERO
+        if self._funds.free(account, order) < need:
             self._end(account, order, OrderStatus.REJECTED, EndReason.NO_FUNDS, now_ms)
         elif order.order_type.is_conditional:
             self._wait(account, order, quote, now_ms)
@@ -623,17 +552,11 @@ class MatchingEngine:
         else:
             self._work(account, order, quote, now_ms)
 
-    def _received(self, account: Account, order: Order) -> Decimal:
-        """Base that a purchase has brought, on the grid of quantities."""
-        market = self._markets[order.symbol]
-        fees = sum(f.fee for f in account.fills_of(order) if f.fee_asset == market.base)
-        return floor_to(order.filled_quantity - fees, market.step_size)
-
     def _set_up_exits(self, account: Account, order: Order, now_ms: int) -> None:
         """Place what was attached to an order, for what it has received."""
         if not order.exits:
             return
-        quantity = self._received(account, order)
+        quantity = self._funds.received(account, order)
         exits = [
             self._accept(
                 account,
@@ -679,7 +602,7 @@ class MatchingEngine:
         """What an order would trade with at once: best price first, users before the market."""
         left = wanted.remaining if isinstance(wanted, Order) else wanted.quantity
         amount = wanted.quote_amount if not left else ZERO
-        limit = wanted.price if wanted.order_type in _LIMITS else ZERO
+        limit = wanted.price if wanted.order_type.has_limit_price else ZERO
         step = self._markets[wanted.symbol].step_size
         matches: list[Match] = []
         for price, available, maker in self._offers(wanted, quote):
@@ -697,27 +620,18 @@ class MatchingEngine:
                 left -= quantity
         return matches
 
-    def _offers(
-        self, wanted: NewOrder | Order, quote: Quote | None
-    ) -> Iterable[tuple[Decimal, Decimal, tuple[Account, Order] | None]]:
-        is_buy, side = wanted.side is OrderSide.BUY, wanted.side
-        limit = wanted.price if wanted.order_type in _LIMITS else ZERO
+    def _offers(self, wanted: NewOrder | Order, quote: Quote | None) -> Iterator[Match]:
+        """Best price first; at one price users come before the market, in the order of their time."""
         # Without depth everything trades with the candles alone.
-        users = self._open.get(wanted.symbol, {}) if self._has_depth else {}
-        offers: list[tuple[Decimal, Decimal, tuple[Account, Order] | None]] = [
-            (order.price, order.remaining, (account, order))
-            for account, order in users.values()
-            if order.side is not side
-            and order.phase is Phase.BOOK
-            and order.price
-            and (not limit or (order.price <= limit if is_buy else order.price >= limit))
-        ]
-        if quote is not None:
-            levels = self.liquidity(wanted.symbol, quote).offers(wanted.side)
-            offers += [(level.price, level.quantity, None) for level in levels]
-        # A stable sort: at one price users come before the market, in the order of their time.
-        offers.sort(key=lambda offer: offer[0], reverse=not is_buy)
-        return offers
+        makers = self._open[wanted.symbol].makers(wanted.side) if self._has_depth else ()
+        users = (
+            Match(each.order.price, each.order.remaining, (each.account, each.order))
+            for each in makers
+        )
+        levels = [] if quote is None else self.liquidity(wanted.symbol, quote).offers(wanted.side)
+        market = (Match(level.price, level.quantity, None) for level in levels)
+        is_descending = wanted.side is OrderSide.SELL
+        return merge(users, market, key=lambda match: match.price, reverse=is_descending)
 
     def _meet_all(
         self, account: Account, order: Order, matches: Iterable[Match], now_ms: int
@@ -727,7 +641,8 @@ class MatchingEngine:
                 self._meet(account, order, match, now_ms)
 
     def _meet(self, account: Account, order: Order, match: Match, now_ms: int) -> None:
-        quantity = self._curbed(order, match.quantity)
+        # What has met before may have set up others, which took from both of these.
+        quantity = self._curbed(order, min(match.quantity, order.remaining))
         if match.maker is None:
             self._liquidity[order.symbol].take(order.side, quantity)
         else:
@@ -740,7 +655,7 @@ class MatchingEngine:
                 return
             if not maker.is_open:
                 return
-            quantity = self._curbed(maker, quantity)
+            quantity = self._curbed(maker, min(quantity, maker.remaining))
             self._execute(maker_account, maker, match.price, quantity, now_ms, is_maker=True)
         self._execute(account, order, match.price, quantity, now_ms, is_maker=False)
 
@@ -763,18 +678,7 @@ class MatchingEngine:
     ) -> None:
         """Trade a part of an order: pay, receive less the fee, and end it when it is whole."""
         self._end_others(account, order, now_ms)
-        share = order.locked * quantity / order.remaining if order.remaining else ZERO
-        self._unlock(account, order, order.locked if quantity == order.remaining else share)
-        market, is_buy = self._markets[order.symbol], order.side is OrderSide.BUY
-        paid, received = quantity * price, quantity
-        asset_paid, asset_received = market.quote, market.base
-        if not is_buy:
-            paid, received = received, paid
-            asset_paid, asset_received = asset_received, asset_paid
-        fee, fee_asset = self._fee(order, quantity, price, is_maker=is_maker)
-        self._add(account, asset_paid, -paid)
-        self._add(account, asset_received, received)
-        self._add(account, fee_asset, -fee)
+        fee, fee_asset = self._funds.exchange(account, order, quantity, price, is_maker=is_maker)
         order.filled_quantity += quantity
         order.filled_quote += quantity * price
         order.updated_ms = account.updated_ms = now_ms
@@ -800,78 +704,7 @@ class MatchingEngine:
         if is_whole:
             self._after(account, order, now_ms)
 
-    def _fee(
-        self, order: Order, quantity: Decimal, price: Decimal, *, is_maker: bool
-    ) -> tuple[Decimal, str]:
-        market, rate = self._markets[order.symbol], self.venue.fee_rate(is_maker=is_maker)
-        in_quote = self.venue.fee_asset is FeeAsset.QUOTE or order.side is OrderSide.SELL
-        if order.fee_in:
-            in_quote = order.fee_in == market.quote
-        amount = quantity * price if in_quote else quantity
-        fee = (amount * rate).quantize(_AMOUNT_GRID, ROUND_DOWN)
-        return fee, market.quote if in_quote else market.base
-
-    def _pays_with(self, order: NewOrder | Order) -> str:
-        market = self._markets[order.symbol]
-        return market.quote if order.side is OrderSide.BUY else market.base
-
-    def _price_of(
-        self, order: NewOrder | Order, matches: Sequence[Match], quote: Quote | None
-    ) -> tuple[str, Decimal]:
-        """What an order pays with, and the most of it that it needs now."""
-        left = order.remaining if isinstance(order, Order) else order.quantity
-        asset = self._pays_with(order)
-        if order.side is OrderSide.SELL:
-            sold = left or sum((match.quantity for match in matches), ZERO)
-            if not left and order.quote_amount and quote:
-                step = self._markets[order.symbol].step_size
-                sold = max(sold, floor_to(order.quote_amount / quote.price, step))
-            # A fee in what is sold comes on top of it.
-            return asset, sold * (1 + self.venue.taker_fee) if order.fee_in == asset else sold
-        taken = sum((match.quantity * match.price for match in matches), ZERO)
-        rest = max(ZERO, left - sum((match.quantity for match in matches), ZERO))
-        if order.order_type in _LIMITS:
-            taken += rest * order.price
-        elif left:
-            taken += rest * (order.trigger_price or (quote.price if quote else ZERO))
-        else:
-            # What the book can't give has to be there too.
-            taken = max(taken, order.quote_amount)
-        if order.fee_in == asset or (self.venue.fee_asset is FeeAsset.QUOTE and not order.fee_in):
-            taken *= 1 + self.venue.taker_fee
-        return asset, taken
-
-    def _lock(self, account: Account, order: Order, amount: Decimal) -> None:
-        asset = self._pays_with(order)
-        self._add(account, asset, -amount)
-        account.locked[asset] = account.locked.get(asset, ZERO) + amount
-        order.locked += amount
-
-    def _unlock(self, account: Account, order: Order, amount: Decimal) -> None:
-        if amount:
-            asset = self._pays_with(order)
-            account.locked[asset] -= amount
-            self._add(account, asset, amount)
-            order.locked -= amount
-
-    @staticmethod
-    def _add(account: Account, asset: str, amount: Decimal) -> None:
-        account.free[asset] = account.free.get(asset, ZERO) + amount
-
     # Book-keeping
-
-    def _resting(self, symbol: str, price: Decimal) -> list[tuple[Account, Order]]:
-        """Orders that a price has gone through, by price and then by time; a touch is not enough."""
-        through = [
-            (account, order)
-            for account, order in self._open.get(symbol, {}).values()
-            if order.phase is Phase.BOOK
-            and (price < order.price if order.side is OrderSide.BUY else price > order.price)
-        ]
-        through.sort(
-            key=lambda each: -each[1].price if each[1].side is OrderSide.BUY else each[1].price
-        )
-        return through
 
     def _is_taken(self, account: Account, client_order_id: str, now_ms: int) -> bool:
         known = account.newest_by_client_id.get(client_order_id) if client_order_id else None
@@ -895,95 +728,4 @@ class MatchingEngine:
             account.newest_by_client_id[order.client_order_id] = order
             if order.is_open:
                 account.resting[order.order_id] = order
-                self._open.setdefault(order.symbol, {})[order.order_id] = (account, order)
-
-
-def would_trigger(order: NewOrder | Order, price: Decimal) -> bool:
-    """Whether a conditional order would fire at once, which no exchange accepts."""
-    if order.order_type is OrderType.TRAILING_STOP or not order.trigger_price:
-        return False
-    return is_beyond(order, order.trigger_price, price)
-
-
-def is_trailing(order: Order) -> bool:
-    """Whether the trigger follows the price: always so of a trailing stop, of others by their share."""
-    return order.order_type is OrderType.TRAILING_STOP or order.trailing_share > 0
-
-
-def is_triggered(order: Order, price: Decimal) -> bool:
-    """Whether the price has come to where a waiting order fires."""
-    if not is_trailing(order):
-        return is_beyond(order, order.trigger_price, price)
-    if not order.best_price:
-        return False
-    stop = trailing_stop(order)
-    return price <= stop if order.side is OrderSide.SELL else price >= stop
-
-
-def trailing_stop(order: Order) -> Decimal:
-    """Where a trailing stop stands now."""
-    distance = order.trailing_amount or order.best_price * order.trailing_share
-    return order.best_price + (distance if order.side is OrderSide.BUY else -distance)
-
-
-def follow(order: Order, price: Decimal) -> None:
-    """Remember the best price a trailing stop has seen, from its activation price on."""
-    if not is_trailing(order):
-        return
-    if not order.best_price:
-        is_far = (
-            price < order.trigger_price
-            if order.side is OrderSide.SELL
-            else (price > order.trigger_price)
-        )
-        if order.order_type is not OrderType.TRAILING_STOP:
-            is_far = not is_beyond(order, order.trigger_price, price)
-        order.best_price = ZERO if is_far else price
-        return
-    better = max if order.side is OrderSide.SELL else min
-    order.best_price = better(order.best_price, price)
-
-
-def is_beyond(order: NewOrder | Order, trigger_price: Decimal, price: Decimal) -> bool:
-    """A stop fires as the price goes against its holder, a take profit as it goes with him."""
-    is_sell = order.side is OrderSide.SELL
-    falls = is_sell == order.order_type.is_stop
-    return price <= trigger_price if falls else price >= trigger_price
-
-
-def _protects(order: Order) -> bool:
-    """Whether it fires as the price goes against its holder."""
-    return order.order_type.is_stop or is_trailing(order)
-
-
-def _stop_level(order: Order, tick_size: Decimal) -> Decimal:
-    """The price at which a stop fires now, zero while a trailing one is not active."""
-    if not is_trailing(order):
-        return order.trigger_price
-    if not order.best_price:
-        return ZERO
-    rounded = floor_to if order.side is OrderSide.SELL else ceil_to
-    return rounded(trailing_stop(order), tick_size)
-
-
-def _calm_between(orders: Iterable[Order]) -> tuple[float, float]:
-    """The prices between which none of these orders is reached; none at all where one follows the
-    price, or may set others up at it."""
-    low, high = -math.inf, math.inf
-    for order in orders:
-        if order.exits or order.list_id or is_trailing(order):
-            return math.inf, -math.inf
-        if order.phase is Phase.BOOK:
-            level, is_below = order.price, order.side is OrderSide.BUY
-        else:
-            level = order.trigger_price
-            is_below = (order.side is OrderSide.SELL) == order.order_type.is_stop
-        if is_below:
-            low = max(low, float(level))
-        else:
-            high = min(high, float(level))
-    return low, high
-
-
-def _quote_at(price: Decimal, bar: Bar) -> Quote:
-    return Quote(price=price, low=price, high=price, tick_size=bar.tick_size)
+                self._open[order.symbol].put(account, order)

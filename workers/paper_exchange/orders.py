@@ -221,3 +221,7 @@ class Account:
             if fill.order_id == order.order_id:
                 found.append(fill)
         return found[::-1]
+
+
+#: An order and whose it is.
+Owned = tuple[Account, Order]

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from apps.core.venues import paper_speed
 from workers.sandbox import zygote_command
 from workers.supervisor.broker import restore_unacknowledged
 from workers.supervisor.embedded import SERVER_ENV, Postgres, Valkey
@@ -147,11 +148,10 @@ def _process(
 
 def _paper_exchange(exchange: str, url: str) -> ProcessSpec:
     market = settings.PAPER_MARKET
-    speed = "1" if market.startswith("live") else str(settings.PAPER_SPEED)
     # fmt: off
     argv = [
         *PYTHON, "workers.paper_exchange", "--exchange", exchange, "--port", str(urlsplit(url).port),
-        "--market", market, "--speed", speed, "--state", str(paper_state_file(exchange, market)),
+        "--market", market, "--speed", str(paper_speed()), "--state", str(paper_state_file(exchange, market)),
     ]
     # fmt: on
     is_ready = partial(answers_http, f"{url}/paper/state")

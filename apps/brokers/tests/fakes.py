@@ -23,6 +23,7 @@ FORM = {
     "environment": "simulated",
     "is_active": "on",
     "automation": "strategies",
+    "cost_method": "average",
     "balances-TOTAL_FORMS": 0,
     "balances-INITIAL_FORMS": 0,
 }

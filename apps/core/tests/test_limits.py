@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
+from django.conf import LazySettings, settings
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from apps.core.limits import ValkeyLimitStore, connect_valkey, limit_store
-from apps.core.venues import client_options, stream_options
+from apps.core.venues import client_options, paper_environment, stream_options
 from apps.domain.environments import Environment, Exchange
 from apps.exchanges.errors import ExchangeUnavailable
 from apps.exchanges.limits import (
@@ -112,6 +112,18 @@ def test_a_bucket_refills_evenly(create: Create) -> None:
     clock.now += 1
     assert spend(store, 2, BUCKET) is None
     assert spend(store, 1, BUCKET) == Refusal(0.5, "calls")
+
+
+def test_limits_of_a_market_that_runs_faster_give_back_as_much_sooner() -> None:
+    clock = Clock()
+    store = ValkeyLimitStore(VALKEY, prefix=fresh_prefix(), now=clock, pace=10)
+
+    assert spend(store, 8, BUCKET) is None
+    assert spend(store, 2, BUCKET) == Refusal(pytest.approx(0.1), "calls")
+    store.record(call(used=[Spending("calls", BUCKET, 8)]))
+
+    clock.now += 0.11
+    assert spend(store, 2, BUCKET) is None
 
 
 @each_store
@@ -605,3 +617,16 @@ def test_clients_of_an_installation_share_its_limits() -> None:
     options = client_options(Exchange.BINANCE, Environment.LIVE)
 
     assert options == {**place, "limits": limit_store()}
+
+
+@pytest.mark.parametrize(
+    ("market", "speed", "pace"), [("simulated", 300, 300), ("simulated", 0.5, 1), ("live", 300, 1)]
+)
+def test_limits_of_a_paper_exchange_run_as_fast_as_its_market(
+    settings: LazySettings, market: str, speed: float, pace: float
+) -> None:
+    settings.PAPER_MARKET, settings.PAPER_SPEED = market, speed
+
+    options = client_options(Exchange.KRAKEN, paper_environment())
+
+    assert options["limits"] is limit_store(pace)

@@ -443,6 +443,7 @@ class KrakenClient:
             constants.QUERY_ORDERS,
             parse_order_wires,
             {"txid": txid, "trades": "true", "consolidate_taker": "false"},
+            priority=Priority.PROTECT,
         )
         if txid not in orders:
             raise OrderNotFound(
@@ -455,7 +456,9 @@ class KrakenClient:
                 constants.QUERY_TRADES,
                 parse_trades,
                 {"txid": ",".join(ids[first : first + constants.MAX_TRADES])},
-                patience=constants.PAGE_PATIENCE_SECONDS if first else 0.0,
+                priority=Priority.PROTECT,
+                # Given up here, what was spent so far would be spent again and again.
+                patience=constants.PAGE_PATIENCE_SECONDS,
             )
         return trades, {txid: orders[txid].oflags}
 

@@ -17,7 +17,16 @@ from apps.brokers.models import Broker
 from apps.core.models import Alert, OwnedModel
 from apps.markets.models import Candle, Series
 from apps.strategies.models import Strategy, StrategyVersion
-from apps.trading.models import Book, Fill, Order, Position
+from apps.trading.models import (
+    Book,
+    Difference,
+    EquitySnapshot,
+    Fill,
+    Lot,
+    Order,
+    Position,
+    Transfer,
+)
 
 admin.autodiscover()
 
@@ -82,7 +91,26 @@ def rows(
     alert = Alert.objects.create(
         owner=owner, key="k", level=Alert.Level.CRITICAL, message=SECRET, last_at=now
     )
-    made = (alert, book.broker, strategy, version, activation, position, order, fill, decision)
+    coins = {"owner": owner, "asset": SECRET}
+    lot = Lot.objects.create(
+        **coins,
+        book=book,
+        origin="bought",
+        acquired_at=now,
+        quantity=1,
+        remaining=1,
+        cost_asset="USDT",
+    )
+    at_broker = {"owner": owner, "broker": book.broker}
+    transfer = Transfer.objects.create(**coins, broker=book.broker, quantity=1, at=now)
+    difference = Difference.objects.create(
+        **coins, broker=book.broker, ours=1, theirs=2, first_seen_at=now, seen_at=now
+    )
+    equity = EquitySnapshot.objects.create(**at_broker, at=now, equity=1, unpriced=[SECRET])
+    made = (
+        *(alert, book.broker, strategy, version, activation, position, order, fill, decision),
+        *(lot, transfer, difference, equity),
+    )
     return {type(row): row for row in made}
 
 
@@ -170,6 +198,7 @@ def test_the_dashboard_and_its_chart_show_own_rows_only(
 
     assert SECRET not in client.get(reverse("admin:index")).content.decode()
     assert SECRET not in client.get(reverse("live:dashboard")).content.decode()
+    assert client.get(reverse("live:alert_count")).content == b""
     assert client.get(reverse("live:chart", args=[rows[Activation].pk])).status_code == 404
 
 
@@ -235,3 +264,18 @@ def test_what_is_for_administrators(client: Client, alice: AbstractBaseUser, pat
 
     client.force_login(alice)
     assert client.get(path).status_code == 403
+
+
+def test_statements_and_equity_are_of_own_brokers_only(
+    client: Client, rows: dict[type, OwnedModel], bob: User
+) -> None:
+    client.force_login(bob)
+    broker = rows[Broker]
+
+    page = client.get(
+        reverse("trading:statement"), {"broker": broker.pk, "year": 2026, "method": "fifo"}
+    )
+
+    assert page["Content-Type"].startswith("text/html")
+    assert f">{broker}</option>" not in page.content.decode()
+    assert client.get(reverse("trading:equity")).json() == {"lines": []}

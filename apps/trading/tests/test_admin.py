@@ -140,6 +140,26 @@ def test_an_open_position_can_be_closed_once(
     assert Order.objects.get().quantity == Decimal(1)
 
 
+def test_the_exits_of_a_position_are_moved(trader: Client, position: Position) -> None:
+    send(trader, "position_change_exits", position.pk, stop_loss="95.5")
+
+    position.refresh_from_db()
+    assert (position.stop_loss_price, position.take_profit_price) == (Decimal("95.5"), None)
+
+
+def test_an_exit_on_the_wrong_side_of_the_market_is_refused(
+    trader: Client, position: Position, add_candle: Callable[..., Candle]
+) -> None:
+    add_candle(close=100.0)
+
+    shown = send(
+        trader, "position_change_exits", position.pk, stop_loss="101", take_profit="99"
+    ).content.decode()
+
+    assert "below the last price, 100.00" in shown
+    assert "above the last price, 100.00" in shown
+
+
 def test_a_closed_position_offers_nothing(
     trader: Client, position: Position, now: datetime
 ) -> None:
@@ -150,7 +170,9 @@ def test_a_closed_position_offers_nothing(
     assert trader.get(address).status_code == 403
 
 
-@pytest.mark.parametrize("name", ["order_cancel", "order_edit", "position_close"])
+@pytest.mark.parametrize(
+    "name", ["order_cancel", "order_edit", "position_close", "position_change_exits"]
+)
 def test_nobody_changes_the_orders_of_another(
     client: Client, bob: User, make_order: MakeOrder, position: Position, name: str
 ) -> None:

@@ -67,6 +67,7 @@ def test_claimed_and_never_answered_is_unknown_five_seconds_after_its_deadline(
     sweep_orders(now=now + timedelta(seconds=1))
     assert Order.objects.get().status == "unknown"
     assert order.events.count() == 1
+    assert Alert.objects.get().key == f"order-unknown-{order.pk}"
 
 
 def test_a_found_order_is_taken_over_with_its_fills(
@@ -140,6 +141,7 @@ def test_an_order_that_was_seen_open_is_not_ended_by_absence(
         poll_broker(broker_id=order.broker_id, now=now + timedelta(seconds=second))
 
     assert Order.objects.get().status == "open"
+    assert Alert.objects.get().key == f"order-missing-{order.pk}"
 
 
 def test_an_exchange_that_is_down_changes_nothing(
@@ -413,3 +415,27 @@ def test_what_reduces_never_gets_too_old(
     sweep_orders(now=now)
 
     assert sent == [(TaskName.SUBMIT_ORDER, order.pk)]
+
+
+def test_those_that_waited_longest_are_asked_for_first(
+    make_order: MakeOrder, exchange: FakeExchange, now: datetime
+) -> None:
+    times = [now - timedelta(minutes=minutes) for minutes in (1, 3, 2)]
+    orders = [
+        make_order(status="open", purpose="exit", looked_up_at=at, exchange_order_id=str(n))
+        for n, at in enumerate(times)
+    ]
+    watch(orders[0].broker)
+    asked = []
+    by_name = exchange.fetch_order
+
+    def note(ref: ports.OrderRef) -> ports.OrderReport:
+        asked.append(ref.exchange_order_id)
+        return by_name(ref)
+
+    exchange.fetch_order = note  # type: ignore[method-assign]
+    exchange.on_fetch = failing(errors.OrderNotFound("gone"))
+
+    poll_broker(broker_id=orders[0].broker_id, now=now)
+
+    assert asked == ["1", "2", "0"]

@@ -551,3 +551,18 @@ def test_a_stop_that_the_exchange_refuses_calls_the_guard(
     submit_order(order_id=newest().pk)
 
     assert (TaskName.GUARD_POSITION, holding.pk) in sent
+
+
+def test_a_lost_stop_that_shows_up_beside_its_successor_has_to_go(
+    guard: Guard, stop: Order, sent: list[tuple[TaskName, int]], now: datetime
+) -> None:
+    end(stop, "rejected", now)
+    guard("99")
+    Order.objects.filter(pk=newest().pk).update(status="open", exchange_order_id="8")
+
+    report = make_report(OrderStatus.OPEN, quantity=Decimal(1), side=OrderSide.SELL)
+    apply_report(order_id=stop.pk, report=report, now=now)
+    guard("99")
+
+    assert (is_leaving(stop), is_leaving(newest())) == (True, False)
+    assert (TaskName.CANCEL_ORDER, stop.pk) in sent

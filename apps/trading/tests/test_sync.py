@@ -235,3 +235,16 @@ def test_sides_are_purposes(run: Callable[[], Findings], exchange: FakeExchange)
     run()
 
     assert Order.objects.get().purpose == "exit"
+
+
+def test_balances_that_are_not_told_stay(
+    exchange: FakeExchange, broker: Broker, now: datetime
+) -> None:
+    def refuse() -> list[ports.Balance]:
+        raise errors.RateLimited("wait")
+
+    exchange.get_balance = refuse  # type: ignore[method-assign]
+
+    read_balances(broker_id=broker.pk, now=now + timedelta(seconds=1))
+
+    assert Balance.objects.get().free == 1000

@@ -1,25 +1,32 @@
 // Parts of a page that name a topic in hx-trigger, as in "live-orders from:body", refresh when the server
 // tells of a change. A hidden page listens to nothing: a browser keeps six connections to a server.
 const TOPICS = ["orders", "positions", "balances", "alerts"];
-const GATHER_MS = 250;
+const SOON_MS = 50;
+const PAUSE_MS = 1000; // between two refreshes, however much happens
 let source = null;
-let told = new Set();
+let topics = new Set();
+let lastTold = -PAUSE_MS;
 
 function tell() {
-  for (const topic of told) document.body.dispatchEvent(new CustomEvent(`live-${topic}`));
-  told = new Set();
+  lastTold = performance.now();
+  for (const topic of topics) document.body.dispatchEvent(new CustomEvent(`live-${topic}`));
+  topics = new Set();
 }
 
-function gather(...topics) {
-  if (!told.size) setTimeout(tell, GATHER_MS);
-  for (const topic of topics) told.add(topic);
+function gather(...changed) {
+  if (!topics.size) setTimeout(tell, Math.max(SOON_MS, lastTold + PAUSE_MS - performance.now()));
+  for (const topic of changed) topics.add(topic);
+}
+
+function hush() {
+  source?.close();
+  source = null;
 }
 
 function listen() {
-  if (document.hidden) {
-    source?.close();
-    source = null;
-  } else if (source === null) {
+  // The login page has no main part, and nothing to listen to.
+  if (document.hidden || !document.getElementById("main")) hush();
+  else if (source === null) {
     source = new EventSource("/live/events/");
     source.addEventListener("open", () => gather(...TOPICS)); // whatever was missed until now
     for (const topic of TOPICS) source.addEventListener(topic, () => gather(topic));
@@ -27,7 +34,5 @@ function listen() {
 }
 
 document.addEventListener("visibilitychange", listen);
-addEventListener("pagehide", () => source?.close());
-addEventListener("DOMContentLoaded", () => {
-  if (document.getElementById("main")) listen(); // the login page has none, and nothing to listen to
-});
+addEventListener("pageshow", listen);
+addEventListener("pagehide", hush);

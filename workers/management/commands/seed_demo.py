@@ -1,5 +1,6 @@
 """`manage.py seed_demo`: somebody to watch."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -47,22 +48,30 @@ class Command(BaseCommand):
         user, environment = find_user(USERNAME), paper_environment()
         if user is None and has_traders():
             return None  # the demo has been seen, and deleted
-        if user and list_brokers(user).filter(environment=environment).exists():
+        missing = _paper_exchanges()
+        if user:
+            known = list_brokers(user).filter(environment=environment)
+            missing = [each for each in missing if not known.filter(exchange=each).exists()]
+        if not missing:
             return None
-        for exchange in _paper_exchanges():
+        for exchange in missing:
             sync_symbols(exchange=exchange, environment=environment)
         info = describe(read_sample("ema_cross"))
-        return self._create(user, environment, info)
+        return self._create(user, missing, environment, info)
 
     @transaction.atomic
     def _create(
-        self, user: User | None, environment: Environment, info: StrategyInfo
+        self,
+        user: User | None,
+        exchanges: Sequence[Exchange],
+        environment: Environment,
+        info: StrategyInfo,
     ) -> str | None:
         password = None
         if user is None:
             user, password = create_user(username=USERNAME, is_administrator=False)
         version = self._find_or_add_sample(user, info)
-        for exchange in _paper_exchanges():
+        for exchange in exchanges:
             broker = open_paper_broker(
                 owner=user,
                 name=f"Demo {exchange.title()} ({environment})",

@@ -60,6 +60,17 @@ def test_an_address_that_has_used_its_minute_waits_for_the_next(wall: Wall, limi
     assert refused.retry_ms == (START_MS // 60_000 + 1) * 60_000
 
 
+def test_a_minute_is_as_short_as_the_market_s(wall: Wall) -> None:
+    limits = Limits(Clock(wall=wall, start_ms=START_MS, speed=60))
+    limits.spend("here", WEIGHT_PER_MINUTE)
+
+    refused = refusal(limits)
+    wall.now += 1
+    limits.admit("here")
+
+    assert refused.retry_ms == START_MS + 1000
+
+
 def test_an_address_that_goes_on_is_shut_out(wall: Wall, limits: Limits) -> None:
     limits.spend("here", WEIGHT_PER_MINUTE)
     for _ in range(PATIENCE):

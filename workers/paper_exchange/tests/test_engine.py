@@ -256,10 +256,13 @@ def test_where_triggers_lock_nothing_an_empty_account_ends_them() -> None:
     )
     assert held(anna)["BTC"] == (1, 0)
     anna.free["BTC"] = Decimal(0)
+    heard: list[EventKind] = []
+    engine.listeners.append(lambda event: heard.append(event.kind))
 
     price(engine, "48000")
 
     assert (stop.status, stop.end_reason) == (OrderStatus.REJECTED, EndReason.NO_FUNDS)
+    assert heard == [EventKind.ENDED]
 
 
 # Lists
@@ -341,6 +344,46 @@ def test_attached_exits_sell_what_was_received() -> None:
     price(engine, "51000")
 
     assert [each.status for each in attached] == [OrderStatus.EXPIRED, OrderStatus.FILLED]
+
+
+@pytest.mark.parametrize(
+    ("exchange", "count", "locked"),
+    [
+        (Exchange.BITGET, 1, "0"),
+        (Exchange.BITGET, 2, "0"),
+        (Exchange.KRAKEN, 1, "0.1"),
+        (Exchange.BINANCE, 2, "0.0999"),
+    ],
+)
+def test_attached_exits_hold_coins_back_where_triggers_do_and_then_once(
+    exchange: Exchange, count: int, locked: str
+) -> None:
+    engine = engine_of(exchange=exchange)
+    anna = engine.account(ANNA, 1)
+    exits = (
+        ExitTemplate(order_type=OrderType.STOP_LOSS, trigger_price=Decimal(49_000)),
+        ExitTemplate(order_type=OrderType.TAKE_PROFIT, trigger_price=Decimal(51_000)),
+    )
+
+    engine.place(anna, order(BUY, OrderType.MARKET, exits=exits[:count]), quote_at("50000"), 2)
+
+    assert [each.phase for each in anna.open_orders()] == [Phase.WAITING] * count
+    assert held(anna)["BTC"][1] == Decimal(locked)
+
+
+def test_nothing_is_filled_twice_when_an_exit_takes_what_its_own_filler_wanted() -> None:
+    engine, quote = engine_of(), quote_at("40000")
+    anna, bert = engine.account(ANNA, 1), engine.account(BERT, 1)
+    buy_back = ExitTemplate(
+        order_type=OrderType.LIMIT, trigger_price=Decimal(0), price=Decimal(40_002)
+    )
+    engine.place(bert, order(SELL, price="40001", exits=(buy_back,)), quote, 2)
+    wanted = engine.place(bert, order(SELL, price="40002", quantity="0.15"), quote, 2)
+
+    taker = engine.place(anna, order(BUY, price="40002", quantity="0.2"), quote, 3)
+
+    assert (wanted.status, wanted.filled_quantity) == (OrderStatus.FILLED, Decimal("0.15"))
+    assert (taker.status, taker.remaining) == (OrderStatus.PARTIALLY_FILLED, Decimal("0.05"))
 
 
 # Changes, rules, events

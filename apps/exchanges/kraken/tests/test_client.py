@@ -1121,6 +1121,34 @@ def test_later_pages_wait_for_the_counter() -> None:
     assert max(waits) < 10
 
 
+@pytest.mark.parametrize(("asked_before", "waits"), [(9, 0), (13, 1)])
+def test_fills_of_an_order_are_a_look_up_that_is_ended_once_it_has_begun(
+    asked_before: int, waits: int
+) -> None:
+    wired = result({"O1": row(trades=["T1"])})
+    transport = StubTransport(*[wired] * asked_before, wired, result({"T1": trade("O1", 0)}))
+    clock, waited = [NOW.timestamp()], []
+    kraken = KrakenClient(
+        KEYS,
+        base_url=HOST,
+        limits=MemoryLimitStore(now=lambda: clock[0]),
+        transport=transport,
+        now=NOW.timestamp,
+    )
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        clock[0] += seconds + 0.001
+
+    kraken._session._sleep = wait
+    kraken._session.http.throttle._sleep = wait
+    for _ in range(asked_before):
+        kraken.fetch_order(OrderRef(symbol="BTC/USD", exchange_order_id="O1"))
+
+    assert len(kraken.fetch_fills("BTC/USD", exchange_order_id="O1")) == 1
+    assert len(waited) == waits
+
+
 def test_first_page_does_not_wait() -> None:
     kraken = client(StubTransport(*[result({"trades": {}, "count": 0})] * 4))
     for _ in range(4):

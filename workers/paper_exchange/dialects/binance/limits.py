@@ -1,4 +1,4 @@
-"""How much an address may ask and an account may order; windows begin on the wall clock's marks."""
+"""How much an address may ask and an account may order; windows pass as fast as in the market."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -26,16 +26,16 @@ class Window:
     slot: int = 0
     count: int = 0
 
-    def add(self, amount: int, wall_ms: int) -> int:
+    def add(self, amount: int, now_ms: int) -> int:
         """Count, never below nothing; the sum of the running period."""
-        if self.slot != wall_ms // self.length_ms:
-            self.slot, self.count = wall_ms // self.length_ms, 0
+        if self.slot != now_ms // self.length_ms:
+            self.slot, self.count = now_ms // self.length_ms, 0
         self.count = max(0, self.count + amount)
         return self.count
 
-    def ends_ms(self, wall_ms: int) -> int:
+    def ends_ms(self, now_ms: int) -> int:
         """When the running period is over."""
-        return (wall_ms // self.length_ms + 1) * self.length_ms
+        return (now_ms // self.length_ms + 1) * self.length_ms
 
 
 @dataclass(slots=True)
@@ -61,45 +61,47 @@ class Limits:
 
     def admit(self, address: str) -> None:
         """Raise BinanceError for an address that has used up its minute, or is shut out."""
-        known, wall_ms = self._addresses.get(address), self._clock.wall_ms()
+        known, now_ms = self._addresses.get(address), self._clock.limit_ms()
         if known is None:
             return
-        if wall_ms < known.banned_until_ms:
-            raise errors.banned(known.banned_until_ms)
-        if known.weight.add(0, wall_ms) < WEIGHT_PER_MINUTE:
+        if now_ms < known.banned_until_ms:
+            raise errors.banned(self._clock.wall_ms_at(known.banned_until_ms))
+        if known.weight.add(0, now_ms) < WEIGHT_PER_MINUTE:
             return
-        if known.refusals.add(1, wall_ms) > PATIENCE:
-            known.banned_until_ms = wall_ms + BAN_MS
-            raise errors.banned(known.banned_until_ms)
-        raise errors.too_much_weight(WEIGHT_PER_MINUTE, known.weight.ends_ms(wall_ms))
+        if known.refusals.add(1, now_ms) > PATIENCE:
+            known.banned_until_ms = now_ms + BAN_MS
+            raise errors.banned(self._clock.wall_ms_at(known.banned_until_ms))
+        ends_ms = self._clock.wall_ms_at(known.weight.ends_ms(now_ms))
+        raise errors.too_much_weight(WEIGHT_PER_MINUTE, ends_ms)
 
     def spend(self, address: str, weight: int) -> int:
         """Count a request; what the running minute has used."""
         known = self._addresses.setdefault(address, _Address())
-        return known.weight.add(weight, self._clock.wall_ms())
+        return known.weight.add(weight, self._clock.limit_ms())
 
     def admit_orders(self, key: str, count: int) -> None:
         """Count new orders before they are placed; raises BinanceError where they are too many."""
-        orders, wall_ms = self._orders.setdefault(key, _Orders()), self._clock.wall_ms()
+        orders, now_ms = self._orders.setdefault(key, _Orders()), self._clock.limit_ms()
         windows = (
             (orders.short, ORDERS_PER_10S, "10 SECOND"),
             (orders.day, ORDERS_PER_DAY, "1 DAY"),
         )
         for window, limit, period in windows:
-            if window.add(0, wall_ms) + count > limit:
-                raise errors.too_many_orders(limit, period, window.ends_ms(wall_ms))
+            if window.add(0, now_ms) + count > limit:
+                ends_ms = self._clock.wall_ms_at(window.ends_ms(now_ms))
+                raise errors.too_many_orders(limit, period, ends_ms)
         self.return_orders(key, -count)
 
     def return_orders(self, key: str, count: int) -> None:
         """Orders that were refused or filled count no longer."""
-        orders, wall_ms = self._orders.setdefault(key, _Orders()), self._clock.wall_ms()
-        orders.short.add(-count, wall_ms)
-        orders.day.add(-count, wall_ms)
+        orders, now_ms = self._orders.setdefault(key, _Orders()), self._clock.limit_ms()
+        orders.short.add(-count, now_ms)
+        orders.day.add(-count, now_ms)
 
     def order_counts(self, key: str) -> tuple[int, int]:
         """Unfilled orders of the running 10 seconds and of the day."""
-        orders, wall_ms = self._orders.get(key, _Orders()), self._clock.wall_ms()
-        return orders.short.add(0, wall_ms), orders.day.add(0, wall_ms)
+        orders, now_ms = self._orders.get(key, _Orders()), self._clock.limit_ms()
+        return orders.short.add(0, now_ms), orders.day.add(0, now_ms)
 
     def on_event(self, event: Event) -> None:
         """The first fill of an order gives back what it was counted with."""

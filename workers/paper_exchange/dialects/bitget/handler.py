@@ -104,7 +104,7 @@ class RestHandler(RequestHandler):
             address=address,
             path=request.path,
             per_second=route.per_second,
-            wall_ms=self._exchange.clock.wall_ms(),
+            now_ms=self._exchange.clock.limit_ms(),
         )
         if not is_admitted:
             raise errors.too_many_requests()

@@ -6,16 +6,16 @@ PER_ADDRESS_AND_MINUTE = 6000
 
 
 class RateLimits:
-    """Counts the running second and minute, by the wall clock: limits are for who sends."""
+    """Counts the running second and minute, which pass as fast as in the market."""
 
     def __init__(self) -> None:
         self._second = self._minute = 0
         self._asked: Counter[tuple[str, str]] = Counter()
         self._of_address: Counter[str] = Counter()
 
-    def admit(self, *, owner: str, address: str, path: str, per_second: int, wall_ms: int) -> bool:
+    def admit(self, *, owner: str, address: str, path: str, per_second: int, now_ms: int) -> bool:
         """Count a request; whether it is still within the limits."""
-        second, minute = wall_ms // 1000, wall_ms // 60_000
+        second, minute = now_ms // 1000, now_ms // 60_000
         if second != self._second:
             self._second = second
             self._asked.clear()

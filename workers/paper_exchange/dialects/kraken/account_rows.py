@@ -15,7 +15,6 @@ from workers.paper_exchange.dialects.kraken.names import (
     pair_id,
     trade_txid,
 )
-from workers.paper_exchange.matching import trailing_stop
 from workers.paper_exchange.orders import (
     ZERO,
     Account,
@@ -26,6 +25,7 @@ from workers.paper_exchange.orders import (
     Order,
     Phase,
 )
+from workers.paper_exchange.triggers import trailing_stop
 
 Row = dict[str, object]
 VOLUME_DIGITS = FEE_DIGITS = 8

@@ -10,9 +10,10 @@ from workers.paper_exchange.dialects.kraken.prices import read_price
 from workers.paper_exchange.dialects.kraken.tape import Tape
 from workers.paper_exchange.exchange import PaperExchange
 from workers.paper_exchange.markets.feed import Quote, Tick
-from workers.paper_exchange.matching import Event, EventKind, trailing_stop
+from workers.paper_exchange.matching import Event, EventKind
 from workers.paper_exchange.orders import Account, EndReason, Order
 from workers.paper_exchange.probe import Probe
+from workers.paper_exchange.triggers import trailing_stop
 
 TOKEN_SECONDS = 900
 #: An order may ask to be dropped when it comes later than so far ahead.
@@ -55,6 +56,11 @@ class Gateway:
         """This machine's time."""
         return self.exchange.clock.wall_ms()
 
+    @property
+    def limit_ms(self) -> int:
+        """The time that limits count in."""
+        return self.exchange.clock.limit_ms()
+
     def advance(self) -> int:
         """Bring the market and what is due in it to the present; returns the market's time."""
         if not self.exchange.feed.markets:
@@ -79,9 +85,8 @@ class Gateway:
         return quote
 
     def age_cost(self, costs: Costs, order: Order) -> int:
-        """What a change of an order costs, by its age on the wall clock."""
-        age_ms = (self.now_ms - order.created_ms) / self.exchange.clock.speed
-        return cost_by_age(costs, age_ms / 1000)
+        """What a change of an order costs, by its age in the market."""
+        return cost_by_age(costs, (self.now_ms - order.created_ms) / 1000)
 
     def check_deadline(self, deadline_ms: int | None) -> None:
         """Raise KrakenError for an order that comes too late, by every clock it may have meant."""

@@ -81,7 +81,7 @@ class RestHandler(RequestHandler):
             record=record,
             wall_ms=gateway.wall_ms,
         )
-        record.count(private.cost, gateway.wall_ms)
+        record.count(private.cost, gateway.limit_ms)
         return private.endpoint(gateway, gateway.caller(key), Parameters(fields))
 
     def _fields(self) -> dict[str, object]:

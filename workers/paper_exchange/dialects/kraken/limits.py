@@ -1,6 +1,6 @@
 """What a key may ask for in a while: the REST counter, and the matching engine's per pair.
 
-Those of the tier that a verified person has. Counted by the wall clock, for the sake of who sends.
+Those of the tier that a verified person has. They give back as fast as the market runs.
 """
 
 from dataclasses import dataclass, field
@@ -28,23 +28,23 @@ class Bucket:
     level: float = 0.0
     at_ms: int = 0
 
-    def add(self, cost: float, wall_ms: int) -> bool:
+    def add(self, cost: float, now_ms: int) -> bool:
         """Count it when there is room; whether there was."""
-        self._decay(wall_ms)
+        self._decay(now_ms)
         if self.level + cost > self.capacity:
             return False
         self.level += cost
         return True
 
-    def force(self, cost: float, wall_ms: int) -> None:
+    def force(self, cost: float, now_ms: int) -> None:
         """Count it in any case."""
-        self._decay(wall_ms)
+        self._decay(now_ms)
         self.level += cost
 
-    def _decay(self, wall_ms: int) -> None:
-        elapsed = max(0, wall_ms - self.at_ms) / 1000
+    def _decay(self, now_ms: int) -> None:
+        elapsed = max(0, now_ms - self.at_ms) / 1000
         self.level = max(0.0, self.level - elapsed * self.decay)
-        self.at_ms = wall_ms
+        self.at_ms = now_ms
 
 
 @dataclass(slots=True)
@@ -57,19 +57,19 @@ class KeyRecord:
     refusals: int = 0
     locked_until_ms: int = 0
 
-    def count(self, cost: float, wall_ms: int) -> None:
+    def count(self, cost: float, now_ms: int) -> None:
         """Charge the REST counter; raises KrakenError when it is full."""
-        if cost and not self.counter.add(cost, wall_ms):
+        if cost and not self.counter.add(cost, now_ms):
             raise errors.rate_limited()
 
-    def count_in_engine(self, symbol: str, cost: float, wall_ms: int) -> None:
+    def count_in_engine(self, symbol: str, cost: float, now_ms: int) -> None:
         """Charge the engine's counter of a pair; raises KrakenError when it is full."""
-        if not self._bucket(symbol).add(cost, wall_ms):
+        if not self._bucket(symbol).add(cost, now_ms):
             raise errors.order_rate_limited()
 
-    def note_in_engine(self, symbol: str, cost: float, wall_ms: int) -> None:
+    def note_in_engine(self, symbol: str, cost: float, now_ms: int) -> None:
         """Charge for what is done in any case."""
-        self._bucket(symbol).force(cost, wall_ms)
+        self._bucket(symbol).force(cost, now_ms)
 
     def refuse(self, wall_ms: int) -> None:
         """Note a refusal; many in a row lock the key out, and each try makes it longer."""

@@ -102,7 +102,7 @@ def amend_order(gateway: Gateway, caller: Caller, parameters: Parameters) -> Row
         _check_rests(gateway, order, price)
     gateway.check_deadline(deadline_ms)
     cost = 1 + gateway.age_cost(AMEND_COSTS, order)
-    caller.record.count_in_engine(order.symbol, cost, gateway.wall_ms)
+    caller.record.count_in_engine(order.symbol, cost, gateway.limit_ms)
     try:
         gateway.engine.amend(
             caller.account,
@@ -146,7 +146,7 @@ def edit_order(gateway: Gateway, caller: Caller, parameters: Parameters) -> Row:
     if is_checked_only:
         return answer
     cost = 1 + gateway.age_cost(EDIT_COSTS, order)
-    caller.record.count_in_engine(order.symbol, cost, gateway.wall_ms)
+    caller.record.count_in_engine(order.symbol, cost, gateway.limit_ms)
     gateway.engine.cancel(caller.account, order, gateway.now_ms)
     placed = place(gateway, caller, wanted, market, cost=0)
     return {**answer, "txid": order_txid(placed.order_id)}
@@ -215,7 +215,7 @@ def place(
     gateway: Gateway, caller: Caller, wanted: NewOrder, market: Market, *, cost: float = 1
 ) -> Order:
     """Count an order and give it to the engine; raises KrakenError."""
-    caller.record.count_in_engine(wanted.symbol, cost, gateway.wall_ms)
+    caller.record.count_in_engine(wanted.symbol, cost, gateway.limit_ms)
     check_funds(gateway, caller.account, wanted, market)
     check_count(caller, market)
     quote = gateway.exchange.quote(wanted.symbol)
@@ -230,7 +230,7 @@ def cancel(gateway: Gateway, caller: Caller, orders: list[Order], *, is_charged:
     for order in orders:
         cost = gateway.age_cost(CANCEL_COSTS, order)
         if is_charged:
-            caller.record.count_in_engine(order.symbol, cost, gateway.wall_ms)
+            caller.record.count_in_engine(order.symbol, cost, gateway.limit_ms)
         if order.is_open:
             gateway.engine.cancel(caller.account, order, gateway.now_ms)
 

@@ -137,6 +137,7 @@ def test_what_comes_with_an_entry_follows_it(client: BareClient, wall: Wall) -> 
     client.post(f"{TRADE}/place-order", **MARKET, **presets)
     exits = client.get(OPEN, tpslType="tpsl")
     assert {row["triggerPrice"] for row in exits} == {"103", "80"}
+    assert held(client, "BTC")[1] == "0"
     assert client.get(OPEN) == []
     wall.now += 5 * MINUTE
 

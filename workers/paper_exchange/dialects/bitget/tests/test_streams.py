@@ -256,6 +256,21 @@ def test_trigger_order_and_what_it_places(
     assert frames[2]["data"][0]["orderId"] != placed["orderId"]
 
 
+def test_trigger_order_that_fails_has_never_been_executed(
+    client: BareClient, private: Listener, wall: Wall
+) -> None:
+    private.say("subscribe", arg("orders-algo", "default"))
+    private.say("subscribe", arg("orders", "default"))
+    client.post(f"{TRADE}/place-plan-order", **{**PLAN, "size": "500"})
+    wall.now += 5 * 60
+    client.public("/api/v2/public/time")
+    client.post(f"{TRADE}/place-order", **LIMIT)
+
+    frames = [private.hear() for _ in range(3)]
+    told = [(f["arg"]["channel"], f["data"][0]["status"]) for f in frames]
+    assert told == [("orders-algo", "live"), ("orders-algo", "fail_trigger"), ("orders", "live")]
+
+
 def test_nobody_hears_of_others(client: BareClient, private: Listener, wall: Wall) -> None:
     private.say("subscribe", arg("orders", "default"))
     stranger = BareClient(client.url, wall, key="s" * 16)

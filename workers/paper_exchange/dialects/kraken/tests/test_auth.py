@@ -3,10 +3,12 @@ from pathlib import Path
 
 import pytest
 
+from apps.domain.environments import Exchange
 from workers.paper_exchange.dialects.kraken import names
 from workers.paper_exchange.dialects.kraken.auth import sign
 from workers.paper_exchange.dialects.kraken.tests.bare import FORM, BareClient
-from workers.paper_exchange.tests.builders import BTC, Wall
+from workers.paper_exchange.tests.builders import BTC, Wall, exchange_of, feed_of, rising_candles
+from workers.paper_exchange.tests.serving import serve
 
 #: The documentation's own example.
 SECRET = "kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSUXNsu3eow76sz84Q18fWxnyRzBHCd3pd5nE9qa99HAZtuZuj6F1huXg=="
@@ -67,6 +69,18 @@ def test_counter_gives_back_with_time(client: BareClient, wall: Wall) -> None:
     assert client.private("Balance") == "EAPI:Rate limit exceeded"
     wall.now += 2
     assert "XXBT" in client.private("Balance")
+
+
+def test_counter_gives_back_as_fast_as_the_market_runs(wall: Wall) -> None:
+    exchange = exchange_of(feed_of(rising_candles(50)), wall, speed=300, spoken=Exchange.KRAKEN)
+    with serve(exchange) as url:
+        client = BareClient(url)
+        for _ in range(10):
+            client.private("TradesHistory")
+
+        assert client.private("Balance") == "EAPI:Rate limit exceeded"
+        wall.now += 2 / 300
+        assert "XXBT" in client.private("Balance")
 
 
 def test_unknown_endpoints(client: BareClient) -> None:

@@ -1,0 +1,220 @@
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from apps.brokers.models import Broker
+from apps.core.models import Alert
+from apps.domain.orders import OrderSide
+from apps.domain.positions import CostMethod
+from apps.markets.models import Candle, Series, Symbol
+from apps.trading import ledger
+from apps.trading.models import Book, Fill, Lot, Order, Position
+from apps.trading.tests.fakes import NOW, make_fill
+
+MakeOrder = Callable[..., Order]
+Trade = Callable[..., Order]
+
+
+@pytest.fixture
+def trade(make_order: MakeOrder) -> Trade:
+    """Books one fill: `trade("-1", "110", minute=3)` is a sale of one at 110."""
+    count = 0
+
+    def make(
+        quantity: str, price: str, *, minute: int, order: Order | None = None, **values: Any
+    ) -> Order:
+        nonlocal count
+        count += 1
+        amount = Decimal(quantity)
+        side = OrderSide.BUY if amount > 0 else OrderSide.SELL
+        names = {"book", "stop_loss", "take_profit"}
+        order = order or make_order(
+            side=side.value,
+            purpose="entry" if amount > 0 else "exit",
+            status="submitted",
+            **{name: values.pop(name) for name in names & values.keys()},
+        )
+        at = NOW + timedelta(minutes=minute)
+        fill = make_fill(
+            f"{abs(amount):f}",
+            price,
+            **{"trade_id": str(count), "side": side, "executed_at": at, **values},
+        )
+        ledger.record_fills(order=order, fills=[fill])
+        Order.objects.filter(pk=order.pk).update(status="filled")
+        return order
+
+    return make
+
+
+def rows() -> dict[str, list[tuple[object, ...]]]:
+    """All that the ledger derives, without its names and numbers of rows."""
+    lots = Lot.objects.order_by("pk").values_list(
+        "book", "position", "origin", "fill", "acquired_at", "quantity", "remaining", "cost"
+    )
+    positions = Position.objects.order_by("pk").values_list(
+        "pk", "book", "quantity", "cost", "realized_pnl", "is_incomplete", "opened_at", "closed_at"
+    )
+    orders = Order.objects.order_by("pk").values_list("pk", "position")
+    return {"lots": list(lots), "positions": list(positions), "orders": list(orders)}
+
+
+@pytest.mark.parametrize(
+    ("method", "realized"), [("average", "2.00"), ("fifo", "2.50"), ("lifo", "1.50")]
+)
+def test_the_reference_trades(broker: Broker, trade: Trade, method: str, realized: str) -> None:
+    Broker.objects.update(cost_method=method)
+
+    trade("0.001", "45000", minute=0)
+    trade("0.002", "46000", minute=1)
+    trade("-0.0015", "47000", minute=2)
+
+    position = Position.objects.get()
+    assert (position.quantity, position.realized_pnl) == (Decimal("0.0015"), Decimal(realized))
+    left = sum(lot.remaining for lot in Lot.objects.all())
+    assert left == position.quantity
+
+
+@pytest.mark.parametrize("method", CostMethod)
+def test_computing_again_gives_the_same_rows(
+    broker: Broker, book: Book, trade: Trade, method: CostMethod
+) -> None:
+    Broker.objects.update(cost_method=method)
+    other = Book.objects.create(owner=book.owner, broker=broker, kind="activation", label="Other")
+    trade("1", "100", minute=0, fee=Decimal("0.001"))
+    trade("2", "103.3", minute=1, book=other)
+    trade("0.5", "97.7", minute=2)
+    trade("-2.9", "111.1", minute=3)
+    trade("1", "99", minute=4)
+    before = rows()
+
+    ledger.recompute(broker.pk)
+
+    assert rows() == before
+
+
+@pytest.mark.parametrize("method", CostMethod)
+def test_a_late_fill_gives_the_rows_it_would_have_given_in_time(
+    broker: Broker, trade: Trade, method: CostMethod
+) -> None:
+    Broker.objects.update(cost_method=method)
+    trade("1", "100", minute=0)
+    trade("-1.2", "120", minute=2)
+
+    trade("1", "110", minute=1, trade_id="late")
+
+    position = Position.objects.get()
+    realized = {"average": "18", "fifo": "22", "lifo": "14"}[method]
+    assert (position.quantity, position.realized_pnl) == (Decimal("0.8"), Decimal(realized))
+    assert not Lot.objects.filter(origin="adopted").exists()
+    before = rows()
+    ledger.recompute(broker.pk)
+    assert rows() == before
+
+
+def test_changing_the_method_keeps_what_a_flat_position_has_earned(
+    broker: Broker, trade: Trade
+) -> None:
+    trade("1", "100", minute=0)
+    trade("1", "110", minute=1)
+    trade("-0.7", "130", minute=2)
+    trade("-1.3", "90", minute=3)
+    totals = set()
+    for method in CostMethod:
+        Broker.objects.update(cost_method=method)
+        ledger.recompute(broker.pk)
+        totals.add(Position.objects.get().realized_pnl)
+
+    assert totals == {Decimal(-2)}
+
+
+def test_a_trade_told_twice_is_booked_once(make_order: MakeOrder) -> None:
+    order, fill = make_order(), make_fill("1")
+
+    new = ledger.record_fills(order=order, fills=[fill, fill])
+    again = ledger.record_fills(order=make_order(book=order.book, status="filled"), fills=[fill])
+
+    assert (len(new), again, Fill.objects.count()) == (1, [], 1)
+
+
+def test_a_sale_of_anothers_coins_reduces_and_tells_him(
+    broker: Broker, book: Book, trade: Trade
+) -> None:
+    manual = Book.objects.create(owner=book.owner, broker=broker, kind="manual", label="Manual")
+    trade("1", "100", minute=0)
+
+    trade("-0.4", "110", minute=1, book=manual)
+
+    hers = Position.objects.get(book=book)
+    assert (hers.quantity, hers.cost, hers.realized_pnl) == (Decimal("0.6"), 60, 0)
+    assert Position.objects.get(book=manual).realized_pnl == 4
+    assert Alert.objects.get().key == f"position-reduced-{hers.pk}"
+
+
+@pytest.fixture
+def bnb(symbol: Symbol) -> Series:
+    """The candles of BNB/USDT."""
+    coin = Symbol.objects.get()
+    coin.pk, coin.name, coin.base = None, "BNB/USDT", "BNB"
+    coin.save()
+    return Series.objects.create(symbol=coin, timeframe="1m")
+
+
+def add_close(series: Series, minute: int, close: float) -> None:
+    prices = dict.fromkeys(("open", "high", "low", "close"), close)
+    opened_at = NOW + timedelta(minutes=minute)
+    Candle.objects.create(series=series, opened_at=opened_at, received_at=NOW, volume=1.0, **prices)
+
+
+def test_a_fee_in_a_third_asset_costs_what_that_was_worth(
+    book: Book, bnb: Series, trade: Trade
+) -> None:
+    add_close(bnb, 0, 600)
+    add_close(bnb, 9, 700)
+
+    trade("1", "100", minute=9, fee=Decimal("0.001"), fee_asset="BNB")
+
+    fill, position = Fill.objects.get(), Position.objects.get()
+    assert (fill.fee, fill.fee_value) == (Decimal("0.001"), Decimal("0.6"))
+    assert (position.quantity, position.cost) == (1, Decimal("100.6"))
+    assert not position.is_incomplete
+
+
+def test_a_fee_in_a_third_asset_disposes_of_it(
+    bnb: Series, book: Book, trade: Trade, make_order: MakeOrder
+) -> None:
+    add_close(bnb, 0, 600)
+    held = make_order(symbol=bnb.symbol, status="filled")
+    fill = make_fill("1", "500", symbol="BNB/USDT", executed_at=NOW, fee_asset="BNB")
+    ledger.record_fills(order=held, fills=[fill])
+
+    trade("1", "100", minute=5, fee=Decimal("0.1"), fee_asset="BNB")
+
+    coin = Position.objects.get(symbol=bnb.symbol)
+    assert (coin.quantity, coin.cost, coin.realized_pnl) == (Decimal("0.9"), 450, 10)
+
+
+def test_a_fee_without_a_known_price_makes_the_profit_incomplete(book: Book, trade: Trade) -> None:
+    trade("1", "100", minute=0, fee=Decimal("0.001"), fee_asset="BNB")
+
+    assert Fill.objects.get().fee_value is None
+    assert Position.objects.get().is_incomplete
+
+
+def test_the_version_counts_every_change(book: Book, trade: Trade) -> None:
+    trade("1", "100", minute=0)
+    trade("1", "100", minute=1)
+
+    assert Position.objects.get().version == 2
+
+
+def test_one_fill_of_a_market_buy_is_cheap(
+    make_order: MakeOrder, django_assert_max_num_queries: Any
+) -> None:
+    order = make_order()
+
+    with django_assert_max_num_queries(10):
+        ledger.record_fills(order=order, fills=[make_fill("1", fee=Decimal("0.001"))])
