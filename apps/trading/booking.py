@@ -15,15 +15,29 @@ from apps.domain.markets import ZERO
 from apps.domain.positions import CostMethod
 from apps.trading import models
 from apps.trading.models import Book, Fill, Order, Position
-from apps.trading.movements import movements_of, read_movements
+from apps.trading.movements import assets_of, movements_of, read_movements
 
 # Two bookings at one broker may take from the same lots. A statement of its own: what the next one reads
 # has to include what the one before us in the queue has written.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('ledger'), %s)"
+# What a fill moves is late where something of the same assets is booked that came after it.
 _READ = """
 SELECT owner_id, cost_method,
-       (SELECT id FROM trading_book WHERE broker_id = broker.id AND kind = 'unassigned')
-FROM brokers_broker AS broker WHERE id = %s
+       (SELECT id FROM trading_book WHERE broker_id = broker.id AND kind = 'unassigned'),
+       EXISTS (
+           SELECT 1
+           FROM trading_fill AS fill JOIN markets_symbol AS symbol ON symbol.id = fill.symbol_id
+           WHERE fill.broker_id = broker.id AND fill.executed_at >= %(at)s
+             AND (fill.executed_at, length(fill.trade_id), fill.trade_id COLLATE "C")
+                 > (%(at)s, length(%(trade_id)s), %(trade_id)s)
+             AND NOT fill.id = ANY(%(new)s)
+             AND (symbol.base = ANY(%(assets)s) OR symbol.quote = ANY(%(assets)s)
+                  OR fill.fee_asset = ANY(%(assets)s))
+       ) OR EXISTS (
+           SELECT 1 FROM trading_transfer
+           WHERE broker_id = broker.id AND asset = ANY(%(assets)s) AND at > %(at)s
+       )
+FROM brokers_broker AS broker WHERE id = %(broker_id)s
 """
 #: Stands for the unassigned book while nothing has ever been in it.
 _NOBODY = 0
@@ -38,28 +52,50 @@ def unassigned_book(broker: Broker) -> Book:
     )[0]
 
 
-def lock_account(broker_id: int) -> "Account":
-    """The broker's lots and positions, ours alone to change until the transaction ends."""
+def lock_account(broker_id: int, *, new: Sequence[Fill] = ()) -> "Account":
+    """The broker's lots and positions, ours alone to change until the transaction ends; `new` fills, in
+    their order, are to be booked."""
+    first = new[0] if new else None
+    values: dict[str, Any] = {
+        "broker_id": broker_id,
+        "at": first and first.executed_at,
+        "trade_id": first.trade_id if first else "",
+        "new": [fill.pk for fill in new],
+        "assets": list(assets_of(new)),
+    }
     with connection.cursor() as cursor:
         cursor.execute(_LOCK, [broker_id])
-        cursor.execute(_READ, [broker_id])
-        owner_id, method, unassigned = cursor.fetchone()
+        cursor.execute(_READ, values)
+        owner_id, method, unassigned, is_late = cursor.fetchone()
     return Account(
         broker_id=broker_id,
         owner_id=owner_id,
         method=CostMethod(method),
         unassigned=unassigned or _NOBODY,
+        is_late=is_late,
     )
 
 
 @dataclass(slots=True, kw_only=True)
 class Account:
-    """Whose lots and positions are booked, and by which method."""
+    """Whose lots and positions are booked, and by which method. `is_late` says that the new fills come
+    before some that are booked."""
 
     broker_id: int
     owner_id: int
     method: CostMethod
     unassigned: int
+    is_late: bool
+
+    def book(self, order: Order, new: Sequence[Fill]) -> list[Disposal]:
+        """Book the new fills of an order in all assets they moved; what was disposed of by them."""
+        assets = assets_of(new)
+        if not self.is_late:
+            return [d for asset in assets for d in self.go_on(order=order, fills=new, asset=asset)]
+        disposals = [d for asset in assets for d in self.replay(asset)]
+        order.refresh_from_db(fields=["position"])
+        ids = {fill.pk for fill in new}
+        return [disposal for disposal in disposals if disposal.movement.fill in ids]
 
     def go_on(self, *, order: Order, fills: Sequence[Fill], asset: str) -> list[Disposal]:
         """Book what an order's new fills moved of an asset; they are later than all that is booked."""
@@ -82,7 +118,8 @@ class Account:
             rows = list(lots.filter(position__in=positions)) if positions else []
         else:
             rows = list(lots.filter(book__broker_id=self.broker_id))
-        cycles = {pk: _to_cycle(position) for pk, position in positions.items()}
+        name = order.symbol.name if is_alone else None
+        cycles = {pk: _to_cycle(position, name) for pk, position in positions.items()}
         ledger = AssetLedger(
             method=self.method,
             unassigned=self.unassigned,
@@ -103,11 +140,12 @@ class Account:
 
     def _lock_positions(self, order: Order, asset: str, *, is_alone: bool) -> dict[int, Position]:
         which = Q(book_id=order.book_id, symbol_id=order.symbol_id, closed_at=None)
+        rows = Position.objects.select_for_update(of=("self",))
         if order.position_id:
             which |= Q(pk=order.position_id)
         if not is_alone:
             which |= Q(book__broker_id=self.broker_id, symbol__base=asset, closed_at=None)
-        rows = Position.objects.select_for_update(of=("self",)).select_related("symbol")
+            rows = rows.select_related("symbol")
         return {row.pk: row for row in rows.filter(which).order_by("pk")}
 
     def replay(self, asset: str) -> list[Disposal]:
@@ -155,7 +193,7 @@ class Account:
         for name in names:
             setattr(position, name, getattr(cycle, name))
         position.version += 1
-        position.save()
+        position.save(update_fields=(*names, "version") if position.pk else None)
         cycle.row = position.pk
         broadcast_on_commit(self.owner_id, Topic.POSITIONS, position=position.pk)
 
@@ -220,10 +258,10 @@ def _match(cycles: Iterable[Cycle], positions: Iterable[Position]) -> list[Posit
     return [position for rows in free.values() for position in rows]
 
 
-def _to_cycle(position: Position) -> Cycle:
+def _to_cycle(position: Position, symbol: str | None = None) -> Cycle:
     return Cycle(
         book=position.book_id,
-        symbol=position.symbol.name,
+        symbol=symbol or position.symbol.name,
         opened_at=position.opened_at,
         closed_at=position.closed_at,
         quantity=position.quantity,

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 from django.db import connection, transaction
 from django.urls import reverse
@@ -26,23 +25,8 @@ from apps.markets.models import Symbol
 from apps.markets.selectors import find_rate
 from apps.trading.booking import Account, lock_account
 from apps.trading.models import Difference, Fill, Order, Position, Transfer
-from apps.trading.movements import assets_of, sort_key
+from apps.trading.movements import sort_key
 from apps.trading.selectors import has_orders_in_flight, last_prices
-
-_IS_LATE = """
-SELECT EXISTS (
-    SELECT 1 FROM trading_fill AS fill JOIN markets_symbol AS symbol ON symbol.id = fill.symbol_id
-    WHERE fill.broker_id = %(broker_id)s AND fill.executed_at >= %(at)s
-      AND (fill.executed_at, length(fill.trade_id), fill.trade_id COLLATE "C")
-          > (%(at)s, length(%(trade_id)s), %(trade_id)s)
-      AND NOT fill.id = ANY(%(new)s)
-      AND (symbol.base = ANY(%(assets)s) OR symbol.quote = ANY(%(assets)s)
-           OR fill.fee_asset = ANY(%(assets)s))
-) OR EXISTS (
-    SELECT 1 FROM trading_transfer
-    WHERE broker_id = %(broker_id)s AND asset = ANY(%(assets)s) AND at > %(at)s
-)
-"""
 
 # Of coins the open lots, of cash what fills and transfers have left.
 _OURS = """
@@ -196,36 +180,10 @@ def _value_fee(symbol: Symbol, fill: ports.Fill) -> Decimal | None:
 
 
 def _book(order: Order, new: Sequence[Fill]) -> None:
-    account = lock_account(order.broker_id)
-    assets = sorted({asset for fill in new for asset in assets_of(fill)})
-    disposals: list[Disposal] = []
-    if _is_late(new, assets):
-        for asset in assets:
-            disposals += account.replay(asset)
-        order.refresh_from_db(fields=["position"])
-    else:
-        for asset in assets:
-            disposals += account.go_on(order=order, fills=new, asset=asset)
+    disposals = lock_account(order.broker_id, new=new).book(order, new)
     if order.side == OrderSide.BUY and (order.stop_loss or order.take_profit):
         _set_exit_prices(order)
-    ids = {fill.pk for fill in new}
-    caused = (disposal for disposal in disposals if disposal.movement.fill in ids)
-    tell_owners(caused, owner_id=order.owner_id, now=new[-1].executed_at)
-
-
-def _is_late(new: Sequence[Fill], assets: Sequence[str]) -> bool:
-    """Whether something later of these assets is booked already."""
-    first = new[0]
-    values: dict[str, Any] = {
-        "broker_id": first.broker_id,
-        "at": first.executed_at,
-        "trade_id": first.trade_id,
-        "new": [fill.pk for fill in new],
-        "assets": list(assets),
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(_IS_LATE, values)
-        return bool(cursor.fetchone()[0])
+    tell_owners(disposals, owner_id=order.owner_id, now=new[-1].executed_at)
 
 
 def _set_exit_prices(order: Order) -> None:

@@ -191,6 +191,7 @@ class Order(OwnedModel):
                 fields=["broker", "symbol"], condition=Q(status__in=_LIVE), name="order_live"
             ),
             models.Index(fields=["broker", "exchange_order_id"], name="order_exchange_id"),
+            models.Index(fields=["broker", "terminal_at"], name="order_ended"),
             models.Index(fields=["owner", "-created_at"], name="order_newest_of_owner"),
             # What a person filters by finds the rare ones among a million without reading all.
             models.Index(fields=["owner", "status", "-created_at"], name="order_by_status"),

@@ -13,11 +13,15 @@ from apps.trading.models import Fill, Transfer
 from apps.trading.selectors import CURRENCY
 
 
-def assets_of(fill: Fill) -> list[str]:
-    """Assets whose lots a fill moves; cash has none, except where it is itself what was traded."""
-    paid_with = {fill.symbol.quote, fill.fee_asset if fill.fee else fill.symbol.quote}
-    others = {asset for asset in paid_with if not is_cash(asset)} - {fill.symbol.base}
-    return [fill.symbol.base, *sorted(others)]
+def assets_of(fills: Iterable[Fill]) -> list[str]:
+    """Assets whose lots fills move; cash has none, except where it is itself what was traded."""
+    bases, paid_with = set(), set()
+    for fill in fills:
+        bases.add(fill.symbol.base)
+        paid_with.add(fill.symbol.quote)
+        if fill.fee:
+            paid_with.add(fill.fee_asset)
+    return sorted(bases | {asset for asset in paid_with if not is_cash(asset)})
 
 
 def sort_key(fill: Fill) -> tuple[object, ...]:

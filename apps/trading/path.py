@@ -211,7 +211,10 @@ def apply_report(
 
 
 def _lock(order_id: int) -> Order:
-    rows = Order.objects.select_for_update(of=("self",)).select_related("symbol", "broker")
+    # Of its key nothing changes: the gate, which is behind us in the queue, may point at the order meanwhile.
+    rows = Order.objects.select_for_update(of=("self",), no_key=True).select_related(
+        "symbol", "broker"
+    )
     return rows.get(pk=order_id)
 
 

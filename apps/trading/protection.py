@@ -238,7 +238,8 @@ def _lock(position_id: int, now: datetime) -> _Case:
     after it, and who books a fill to the position."""
     sells = Order.objects.filter(position=position_id, side=OrderSide.SELL)
     ours = sells.exclude(source=OrderSource.EXTERNAL).order_by("pk")
-    list(ours.filter(is_settled=False).select_for_update().values_list("pk"))
+    live = ours.filter(is_settled=False)
+    list(live.select_for_update(no_key=True).values_list("pk"))
     Broker.objects.select_for_update(of=("self",), no_key=True).only("pk").get(
         books__positions=position_id
     )

@@ -11,6 +11,7 @@ from apps.domain.candles import Timeframe
 from apps.domain.orders import TERMINAL_STATUSES, OrderPurpose, OrderSide, OrderStatus
 from apps.markets.models import Symbol
 from apps.trading.models import Book, Order
+from apps.trading.scopes import IS_RESTRICTED
 
 # Who has this row passes the gate for the broker, one at a time. A statement of its own: what the next
 # one reads has to include what the one before us in the queue has written.
@@ -29,7 +30,7 @@ _READ = f"""
 SELECT (SELECT id FROM trading_order WHERE dedup_key = %(dedup_key)s),
        (SELECT json_agg(json_build_array(id, purpose, replaces_id) ORDER BY id) FROM trading_order
         WHERE book_id = %(book_id)s AND symbol_id = %(symbol_id)s AND NOT is_settled),
-       position.id, position.quantity, position.version,
+       position.id, position.quantity, position.version, {IS_RESTRICTED},
        watch.reconciled_at, greatest(watch.polled_at, watch.stream_alive_at),
        (SELECT json_agg(json_build_array(
                    series.timeframe, candle.close, extract(epoch FROM candle.received_at)))
@@ -40,13 +41,20 @@ SELECT (SELECT id FROM trading_order WHERE dedup_key = %(dedup_key)s),
        CASE WHEN broker.balances_as_of IS NOT NULL THEN
            coalesce((SELECT free FROM brokers_balance
                      WHERE broker_id = broker.id AND asset = %(quote)s), 0)
-           - coalesce((SELECT sum(CASE WHEN o.status = ANY(%(terminal)s) THEN o.filled_quote
-                                       ELSE {_WHOLE} END)
-                       FROM trading_order AS o JOIN markets_symbol AS s ON s.id = o.symbol_id
-                       WHERE o.broker_id = broker.id AND o.side = %(buy)s AND s.quote = %(quote)s
-                         AND (o.status = ANY(%(in_flight)s) OR o.submitted_at > broker.balances_as_of
-                              OR o.terminal_at > broker.balances_as_of)), 0) END,
-       (SELECT capital FROM trading_book WHERE id = %(book_id)s)
+           - coalesce((SELECT sum(claim) FROM (
+                 SELECT CASE WHEN o.status = ANY(%(terminal)s) THEN o.filled_quote
+                             ELSE {_WHOLE} END AS claim
+                 FROM trading_order AS o JOIN markets_symbol AS s ON s.id = o.symbol_id
+                 WHERE o.broker_id = broker.id AND o.side = %(buy)s AND s.quote = %(quote)s
+                   AND NOT o.is_settled
+                   AND (o.status = ANY(%(in_flight)s) OR o.submitted_at > broker.balances_as_of
+                        OR o.terminal_at > broker.balances_as_of)
+                 UNION ALL
+                 SELECT o.filled_quote
+                 FROM trading_order AS o JOIN markets_symbol AS s ON s.id = o.symbol_id
+                 WHERE o.broker_id = broker.id AND o.side = %(buy)s AND s.quote = %(quote)s
+                   AND o.is_settled AND o.terminal_at > broker.balances_as_of) AS claims), 0) END,
+       CASE WHEN book.capital IS NOT NULL THEN book.capital
        + coalesce((SELECT sum(p.realized_pnl - p.cost)
                    FROM trading_position AS p JOIN markets_symbol AS s ON s.id = p.symbol_id
                    WHERE p.book_id = %(book_id)s AND s.quote = %(quote)s), 0)
@@ -56,11 +64,12 @@ SELECT (SELECT id FROM trading_order WHERE dedup_key = %(dedup_key)s),
                                           WHERE f.order_id = o.id), 0))
                    FROM trading_order AS o JOIN markets_symbol AS s ON s.id = o.symbol_id
                    WHERE o.book_id = %(book_id)s AND o.side = %(buy)s AND s.quote = %(quote)s
-                     AND NOT o.is_settled), 0),
+                     AND NOT o.is_settled), 0) END,
        coalesce((SELECT {_WHOLE} - o.filled_quote FROM trading_order AS o
                  WHERE o.id = %(replaces_id)s AND o.side = %(buy)s
                    AND o.status <> ALL(%(terminal)s)), 0)
 FROM brokers_broker AS broker
+JOIN trading_book AS book ON book.id = %(book_id)s
 LEFT JOIN trading_brokerwatch AS watch ON watch.broker_id = broker.id
 LEFT JOIN trading_position AS position
        ON position.book_id = %(book_id)s AND position.symbol_id = %(symbol_id)s
@@ -92,9 +101,10 @@ class LastCandle:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """A broker and its switches, how far the monitor knows it, a book's position in a symbol and what is
-    not settled there, the market's last candle, and the quote currency that is free to spend: the
-    smaller of the last balance and the book's own cash, each less what our own orders still claim of
-    it; None before the first balance. `earlier_order_id` answers the same intent already."""
+    not settled there, whether a risk scope has something to say, the market's last candle, and the quote
+    currency that is free to spend: the smaller of the last balance and the book's own cash, each less
+    what our own orders still claim of it; None before the first balance. `earlier_order_id` answers the
+    same intent already."""
 
     is_active: bool
     automation: str
@@ -105,6 +115,7 @@ class Standing:
     position_id: int | None
     position_version: int | None
     held: Decimal
+    is_restricted: bool
     reconciled_at: datetime | None
     polled_at: datetime | None
     candle: LastCandle | None
@@ -138,6 +149,7 @@ def lock_and_read(
             position_id,
             held,
             version,
+            is_restricted,
             reconciled_at,
             polled_at,
             candles,
@@ -158,6 +170,7 @@ def lock_and_read(
         position_id=position_id,
         position_version=version,
         held=held or Decimal(0),
+        is_restricted=is_restricted,
         reconciled_at=reconciled_at,
         polled_at=polled_at,
         candle=_shortest(candles or ()),

@@ -83,7 +83,7 @@ def measure(*, orders: int, say: Callable[[str], None]) -> Iterator[Page]:
     settings.ALLOWED_HOSTS = ["*"]
     admin.autodiscover()
     say(f"{orders:,} orders with a fill each are made ...")
-    newest = _seed(orders)
+    newest = seed(orders)
     client = Client()
     client.force_login(newest.owner)
     for what, name, query in _addresses(newest):
@@ -142,7 +142,7 @@ def _backend_pid() -> int:
         return int(cursor.fetchone()[0])
 
 
-def _seed(orders: int) -> Order:
+def seed(orders: int) -> Order:
     """One row of each kind by the ORM, then as many as wanted of each by the database."""
     now = timezone.now()
     user, _password = create_user(username="bench", is_administrator=False)

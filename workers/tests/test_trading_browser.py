@@ -39,9 +39,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 
 def choose(page: Page, **words: str) -> None:
+    """Each choice changes what the form asks; the next one waits for that, as a person does."""
     for name, word in words.items():
-        with page.expect_response(re.compile("/admin/live/ticket/")):
-            page.select_option(f"#id_{name}", label=word)
+        page.select_option(f"#id_{name}", label=word)
+        expect(page.locator(".htmx-request, .htmx-swapping, .htmx-settling")).to_have_count(0)
+        expect(page.locator(f"#id_{name} option:checked")).to_have_text(word)
 
 
 def validate(page: Page) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from threading import Barrier
 from typing import TypeVar
@@ -10,10 +11,11 @@ from typing import TypeVar
 import pytest
 from django.db import connection
 
+from apps.domain.orders import OrderSide
 from apps.exchanges import errors
 from apps.markets.models import Symbol
 from apps.trading.gate import Signal, place
-from apps.trading.models import Book, Order, OrderEvent
+from apps.trading.models import Book, Fill, Order, OrderEvent, Position
 from apps.trading.monitor import poll_broker, sweep_orders
 from apps.trading.path import (
     NotChangeable,
@@ -24,6 +26,7 @@ from apps.trading.path import (
     request_edit,
     submit_order,
 )
+from apps.trading.protection import guard_position
 from apps.trading.tests.fakes import FakeExchange, OrderStatus, failing, make_fill, make_report
 
 T = TypeVar("T")
@@ -234,3 +237,46 @@ def test_an_edit_orders_no_more_than_the_old_order_left_over(
         submit_order(order_id=replacement.pk)
         assert [request.quantity for request in exchange.placed] == [2]
     assert Order.objects.get(pk=order.pk).fills.count() == 1
+
+
+def test_many_guards_place_one_stop(position: Position, now: datetime) -> None:
+    Position.objects.update(stop_loss_price=98)
+
+    at_once(6, lambda _number: guard_position(position_id=position.pk, now=now))
+
+    assert Order.objects.count() == 1
+
+
+def test_guards_fills_and_exits_never_block_each_other(
+    position: Position,
+    book: Book,
+    symbol: Symbol,
+    make_order: Callable[..., Order],
+    make_signal: Callable[..., Signal],
+    now: datetime,
+) -> None:
+    Position.objects.update(stop_loss_price=98)
+    stop = make_order(
+        position=position, purpose="stop_loss", side="sell", order_type="stop_loss", quantity=1,
+        quote_amount=None, trigger_price=98, status="open", source="protection",
+    )  # fmt: skip
+    fill = make_fill("0.4", "98", side=OrderSide.SELL)
+    report = make_report(
+        OrderStatus.PARTIALLY_FILLED, fill, quantity=Decimal(1), side=OrderSide.SELL
+    )
+    signal = make_signal(side=OrderSide.SELL)
+
+    def act(number: int) -> object:
+        match number % 3:
+            case 0:
+                return guard_position(position_id=position.pk, now=now)
+            case 1:
+                return apply_report(order_id=stop.pk, report=report, now=now)
+            case _:
+                return place(book=book, symbol=symbol, signal=signal, now=now)
+
+    at_once(9, act)
+
+    stop.refresh_from_db()
+    assert (stop.filled_quantity, Fill.objects.count()) == (Decimal("0.4"), 1)
+    assert Order.objects.filter(purpose="exit").get().replaces == stop
