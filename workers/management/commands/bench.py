@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from workers.bench import exchanges, gate, live, pages, paper
+from workers.bench import exchanges, gate, live, monitor, pages, paper
 from workers.bench.chaos.plan import make_plan
 from workers.bench.chaos.run import run
 
@@ -39,6 +39,11 @@ class Command(BaseCommand):
         )
         orders = kinds.add_parser("pages", help="the pages of orders when there are many")
         orders.add_argument("--orders", type=int, default=1_000_000, help="how many (1,000,000)")
+        watching = kinds.add_parser(
+            "monitor", help="50 brokers and 2,000 open orders against limits that count"
+        )
+        watching.add_argument("--minutes", type=float, default=60.0, help="simulated minutes (60)")
+        watching.add_argument("--seed", type=int, default=1, help="which orders change (1)")
         gates = kinds.add_parser("gate", help="an order through gate and claim")
         gates.add_argument(
             "--orders", type=int, default=100_000, help="how many there are already (100,000)"
@@ -65,6 +70,8 @@ class Command(BaseCommand):
             self._measure_paper(options["orders"], options["recording"])
         elif options["kind"] == "pages":
             self._time_pages(options["orders"])
+        elif options["kind"] == "monitor":
+            self._watch(options["minutes"], options["seed"])
         elif options["kind"] == "gate":
             self._time_gate(options)
         elif options["kind"] == "chaos":
@@ -92,6 +99,14 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0, interactive=False)
         for page in pages.measure(orders=orders, say=self.stdout.write):
             self.stdout.write(page.describe())
+
+    def _watch(self, minutes: float, seed: int) -> None:
+        call_command("migrate", verbosity=0, interactive=False)
+        outcome = monitor.measure(minutes=minutes, seed=seed, say=self.stdout.write)
+        for line in outcome.describe():
+            self.stdout.write(line)
+        if not outcome.is_good:
+            raise CommandError("A limit was broken, or a change was seen late.", returncode=1)
 
     def _time_gate(self, options: dict[str, Any]) -> None:
         call_command("migrate", verbosity=0, interactive=False)
