@@ -4,6 +4,7 @@ Movements are applied in the order of the market's clock. What they make of lots
 nothing else, so that the same movements always give the same rows.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -130,7 +131,11 @@ class AssetLedger:
         self.cycles = list(cycles)
         self.cycle_of_order = dict(cycle_of_order or {})
         self.reached_out = False
-        self._open = [lot for lot in self.lots if lot.remaining]
+        # By cycle, since what is nobody's may be much, and is seldom needed.
+        self._open: defaultdict[int, list[Lot]] = defaultdict(list)
+        for lot in self.lots:
+            if lot.remaining:
+                self._of(lot.cycle).append(lot)
         self._going_on = {(c.book, c.symbol): c for c in self.cycles if c.closed_at is None}
 
     def apply(self, movement: Movement) -> list[Disposal]:
@@ -144,8 +149,13 @@ class AssetLedger:
             owners = (cycle, *(disposal.lot.cycle for disposal in disposals))
             for owner in {id(owner): owner for owner in owners if owner}.values():
                 self._close_if_flat(owner, movement)
-        self._open = [lot for lot in self._open if lot.remaining]
+        for cycle in {id(owner): owner for owner in owners}.values():
+            self._open[id(cycle)] = [lot for lot in self._of(cycle) if lot.remaining]
         return disposals
+
+    def _of(self, cycle: Cycle | None) -> list[Lot]:
+        """Open lots of a cycle, or of none."""
+        return self._open[id(cycle)]
 
     def _cycle_of(self, movement: Movement) -> Cycle:
         """The open cycle. What an order sells after it has closed its cycle still counts there; a sale
@@ -165,7 +175,7 @@ class AssetLedger:
 
     def _add(self, lot: Lot) -> None:
         self.lots.append(lot)
-        self._open.append(lot)
+        self._of(lot.cycle).append(lot)
 
     def _receive(self, movement: Movement, cycle: Cycle | None) -> None:
         lot = self._pool_of(cycle)
@@ -196,7 +206,7 @@ class AssetLedger:
         """By average cost the purchases of a cycle are one lot."""
         if cycle is None or self.method is not CostMethod.AVERAGE:
             return None
-        return next((lot for lot in self._open if lot.cycle is cycle), None)
+        return next(iter(self._of(cycle)), None)
 
     def _take(self, movement: Movement, cycle: Cycle | None) -> Iterator[Disposal]:
         wanted, worth, fee = movement.quantity, movement.worth, movement.fee
@@ -217,18 +227,21 @@ class AssetLedger:
     def _in_turn(self, movement: Movement, cycle: Cycle | None) -> list[Lot]:
         """Open lots in the sequence in which the movement takes them."""
         if cycle is None:
-            own = [lot for lot in self._open if lot.book == movement.book != self.unassigned]
+            own = [lot for lot in self._all_open() if lot.book == movement.book != self.unassigned]
         else:
-            own = [lot for lot in self._open if lot.cycle is cycle]
+            own = self._of(cycle)
         own = self._by_method(own)
         if sum((lot.remaining for lot in own), ZERO) >= movement.quantity:
             return own
         self.reached_out = True
         mine = {id(lot) for lot in own}
-        others = self._by_method([lot for lot in self._open if id(lot) not in mine])
+        others = self._by_method([lot for lot in self._all_open() if id(lot) not in mine])
         nobodys = [lot for lot in others if lot.book == self.unassigned]
         owned = [lot for lot in others if lot.book != self.unassigned]
         return own + nobodys + sorted(owned, key=_age, reverse=True)
+
+    def _all_open(self) -> Iterator[Lot]:
+        return (lot for lot in self.lots if lot.remaining)
 
     def _by_method(self, lots: list[Lot]) -> list[Lot]:
         """Oldest first, newest first for LIFO."""
@@ -266,7 +279,7 @@ class AssetLedger:
             return
         cycle.closed_at = movement.at
         self._going_on.pop((cycle.book, cycle.symbol))
-        for lot in [lot for lot in self._open if lot.cycle is cycle and lot.remaining]:
+        for lot in [lot for lot in self._of(cycle) if lot.remaining]:
             dust = Lot(
                 book=self.unassigned,
                 origin=Origin.DUST,

@@ -179,7 +179,17 @@ class OrderAdmin(FactAdmin):
     actions_detail = ("cancel", "edit")
     change_form_outer_before_template = "admin/trading/order/follow.html"
     inlines = (EventInline, FillInline)
-    readonly_fields = ("explanation", "size", "filled", "average", "money", "stop", "target")
+    readonly_fields = (
+        "explanation",
+        "size",
+        "filled",
+        "average",
+        "limit",
+        "trigger",
+        "money",
+        "stop",
+        "target",
+    )
     fieldsets = (
         (
             None,
@@ -197,7 +207,7 @@ class OrderAdmin(FactAdmin):
             {
                 "fields": (
                     ("size", "filled", "average"),
-                    ("price", "trigger_price"),
+                    ("limit", "trigger"),
                     ("stop", "target"),
                 )
             },
@@ -271,6 +281,16 @@ class OrderAdmin(FactAdmin):
         return (
             f"{price(order.filled_quote)} {order.symbol.quote}" if order.filled_quote else NOTHING
         )
+
+    @display(description="Limit price")
+    def limit(self, order: Order) -> str:
+        """Quote per base."""
+        return price(order.price)
+
+    @display(description="Trigger price")
+    def trigger(self, order: Order) -> str:
+        """What a conditional order waits for."""
+        return price(order.trigger_price)
 
     @display(description="Stop-loss")
     def stop(self, order: Order) -> str:
@@ -439,8 +459,8 @@ class PositionAdmin(FactAdmin):
         "last",
         "unrealized",
         "realized",
-        "where",
         "changes",
+        "where",
     )
     sortable_by = ("opened_at",)
     actions_detail = ("close", "change_exits")

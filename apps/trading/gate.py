@@ -135,15 +135,15 @@ def place(*, book: Book, symbol: Symbol, signal: Signal, now: datetime) -> Order
         symbol=symbol,
         signal=signal,
         standing=standing,
-        scopes=()
-        if signal.purpose.reduces
-        else read_scopes(
+        scopes=read_scopes(
             book=book,
             symbol=symbol,
             price=signal.expected_price,
             replaces=signal.replaces,
             now=now,
-        ),
+        )
+        if standing.is_restricted and not signal.purpose.reduces
+        else (),
         now=now,
     )
     size = _size(case)

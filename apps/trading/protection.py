@@ -448,16 +448,15 @@ def _last_words(order: Order) -> str:
 
 def _guarded() -> QuerySet[Position]:
     """Open positions with a wish, and whatever has sell orders that have not ended or have failed."""
-    sells = Order.objects.filter(position=OuterRef("pk"), side=OrderSide.SELL).exclude(
-        source=OrderSource.EXTERNAL
-    )
+    sells = Order.objects.filter(side=OrderSide.SELL).exclude(source=OrderSource.EXTERNAL)
     failed = sells.filter(
-        status__in=(OrderStatus.REJECTED, OrderStatus.EXPIRED, OrderStatus.CANCELLED)
+        position=OuterRef("pk"),
+        status__in=(OrderStatus.REJECTED, OrderStatus.EXPIRED, OrderStatus.CANCELLED),
     )
+    under_way = sells.filter(is_settled=False, position__isnull=False).values("position")
     has_wish = Q(stop_loss_price__isnull=False) | Q(take_profit_price__isnull=False)
     return Position.objects.filter(
-        Q(closed_at__isnull=True) & (has_wish | Exists(failed))
-        | Exists(sells.filter(is_settled=False))
+        Q(closed_at__isnull=True) & (has_wish | Exists(failed)) | Q(pk__in=under_way)
     )
 
 

@@ -30,6 +30,15 @@ EXISTS (SELECT 1 FROM trading_riskscope AS scope
     )
 })
 """  # noqa: S608  no value of anybody's is in it
+#: For the gate: whether any scope has something to say about the `book` at the `broker`; reading what
+#: they have at stake costs more.
+IS_RESTRICTED = f"""
+EXISTS (SELECT 1 FROM trading_riskscope AS scope
+        WHERE (scope.state <> '{RiskState.ACTIVE}'
+               OR num_nonnulls(scope.max_order_value, scope.max_position_value,
+                               scope.max_open_positions, scope.max_orders_per_minute) > 0)
+          AND {_HOLDS.format(owner="book.owner_id", broker="broker.id", book="book.id")})
+"""  # noqa: S608  as above
 # The limits of everybody hold for each user by himself. What an order replaces counts as gone.
 _READ = f"""
 SELECT coalesce(book.label, broker.name, CASE WHEN scope.owner_id IS NULL THEN 'everybody'

@@ -11,6 +11,7 @@ from apps.domain.candles import Timeframe
 from apps.domain.orders import TERMINAL_STATUSES, OrderPurpose, OrderSide, OrderStatus
 from apps.markets.models import Symbol
 from apps.trading.models import Book, Order
+from apps.trading.scopes import IS_RESTRICTED
 
 # Who has this row passes the gate for the broker, one at a time. A statement of its own: what the next
 # one reads has to include what the one before us in the queue has written.
@@ -29,7 +30,7 @@ _READ = f"""
 SELECT (SELECT id FROM trading_order WHERE dedup_key = %(dedup_key)s),
        (SELECT json_agg(json_build_array(id, purpose, replaces_id) ORDER BY id) FROM trading_order
         WHERE book_id = %(book_id)s AND symbol_id = %(symbol_id)s AND NOT is_settled),
-       position.id, position.quantity, position.version,
+       position.id, position.quantity, position.version, {IS_RESTRICTED},
        watch.reconciled_at, greatest(watch.polled_at, watch.stream_alive_at),
        (SELECT json_agg(json_build_array(
                    series.timeframe, candle.close, extract(epoch FROM candle.received_at)))
@@ -100,9 +101,10 @@ class LastCandle:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """A broker and its switches, how far the monitor knows it, a book's position in a symbol and what is
-    not settled there, the market's last candle, and the quote currency that is free to spend: the
-    smaller of the last balance and the book's own cash, each less what our own orders still claim of
-    it; None before the first balance. `earlier_order_id` answers the same intent already."""
+    not settled there, whether a risk scope has something to say, the market's last candle, and the quote
+    currency that is free to spend: the smaller of the last balance and the book's own cash, each less
+    what our own orders still claim of it; None before the first balance. `earlier_order_id` answers the
+    same intent already."""
 
     is_active: bool
     automation: str
@@ -113,6 +115,7 @@ class Standing:
     position_id: int | None
     position_version: int | None
     held: Decimal
+    is_restricted: bool
     reconciled_at: datetime | None
     polled_at: datetime | None
     candle: LastCandle | None
@@ -146,6 +149,7 @@ def lock_and_read(
             position_id,
             held,
             version,
+            is_restricted,
             reconciled_at,
             polled_at,
             candles,
@@ -166,6 +170,7 @@ def lock_and_read(
         position_id=position_id,
         position_version=version,
         held=held or Decimal(0),
+        is_restricted=is_restricted,
         reconciled_at=reconciled_at,
         polled_at=polled_at,
         candle=_shortest(candles or ()),
