@@ -321,7 +321,9 @@ def _plan(broker: Broker) -> Pace:
 def _is_sweep_due(watch: BrokerWatch, pace: Pace, now: datetime) -> bool:
     if watch.reconciled_at is None or watch.swept_at is None:
         return True
-    return now - watch.swept_at >= pace.sweep_every
+    # By the clock, as polls are: brokers that were swept together at the start would stay together.
+    turn = next_turn(broker_id=watch.pk, after=watch.swept_at, interval=pace.sweep_every)
+    return turn <= now
 
 
 def _sweep(broker: Broker, client: ports.ExchangeClient, now: datetime) -> None:
