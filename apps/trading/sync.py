@@ -27,7 +27,7 @@ from apps.trading import risk
 from apps.trading.booking import unassigned_book
 from apps.trading.equity import record_balances
 from apps.trading.events import record_event
-from apps.trading.ledger import reconcile
+from apps.trading.ledger import recompute, reconcile
 from apps.trading.models import BrokerWatch, Fill, Order
 from apps.trading.path import apply_report
 
@@ -99,7 +99,11 @@ def sweep(*, broker: Broker, client: ports.ExchangeClient, now: datetime) -> Fin
     findings = Findings()
     exchange_now = client.get_server_time()
     _check_clock(broker, exchange_now, now, findings)
-    since = _begin(watch_of(broker), broker, exchange_now, now)
+    watch = watch_of(broker)
+    if watch.fills_until is None:
+        # Fills from before there were lots are in our rows already.
+        recompute(broker.pk)
+    since = _begin(watch, broker, exchange_now, now)
     told = _Told()
     told.add(client.fetch_open_orders())
     findings.open_orders = len(told.reports)

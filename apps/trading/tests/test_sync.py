@@ -11,7 +11,8 @@ from apps.core.models import Alert
 from apps.domain.orders import OrderSide, OrderStatus
 from apps.exchanges import errors, ports
 from apps.markets.models import Symbol
-from apps.trading.models import BrokerWatch, Fill, Order
+from apps.trading.ledger import record_fills
+from apps.trading.models import BrokerWatch, Fill, Lot, Order
 from apps.trading.sync import Findings, read_balances, sweep, watch_of
 from apps.trading.tests.fakes import FakeExchange, make_fill, make_report
 
@@ -82,6 +83,20 @@ def test_a_fill_of_our_order_is_booked_by_the_sweep(
     order.refresh_from_db()
     assert (findings.new_fills, findings.imported) == (1, 0)
     assert (order.status, order.is_settled) == ("filled", True)
+
+
+def test_the_first_sweep_gives_lots_to_fills_that_were_booked_before_there_were_any(
+    run: Callable[[], Findings], exchange: FakeExchange, make_order: MakeOrder, broker: Broker
+) -> None:
+    order = make_order(status="filled", exchange_order_id="7", filled_quantity=Decimal(1))
+    record_fills(order=order, fills=[make_fill("1")])
+    Lot.objects.all().delete()
+    exchange.balances = [ports.Balance(asset="BTC", free=Decimal(1), locked=Decimal(0))]
+
+    run()
+
+    lot = Lot.objects.get(asset="BTC")
+    assert (lot.origin, lot.remaining, lot.book) == ("bought", 1, order.book)
 
 
 def test_a_fill_without_an_order_of_ours_is_asked_for(
