@@ -15,7 +15,7 @@ from apps.bots.forms import ActivationForm
 from apps.bots.models import Activation, Decision
 from apps.bots.services import activate, pause, resume
 from apps.core.admin import FactAdmin, OwnedAdmin, OwnRelatedFilter, leave_dialog
-from apps.core.formats import price
+from apps.core.formats import price, quantity
 from apps.domain.candles import Timeframe
 
 ACTION_LABELS = {
@@ -35,17 +35,33 @@ class ActivationAdmin(OwnedAdmin):
     list_display = ("strategy", "series", "money", "state", "starts_at", "book_broker")
     list_filter = ("is_active",)
     list_select_related = ("version__strategy", "series__symbol", "book__broker")
-    readonly_fields = ("strategy", "series", "book_broker", "money", "state", "error", "starts_at")
+    readonly_fields = (
+        "strategy",
+        "series",
+        "book_broker",
+        "money",
+        "envelope",
+        "state",
+        "error",
+        "starts_at",
+    )
     actions_detail = ("switch",)
     actions_row = ("switch",)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """What may be chosen for a new one, and what is known of an old one."""
         if obj is None:
-            return ("version", "broker", ("symbol", "timeframe"), "parameters", "confirmation")
+            return (
+                "version",
+                "broker",
+                ("symbol", "timeframe"),
+                "capital",
+                "parameters",
+                "confirmation",
+            )
         return (
             ("strategy", "series"),
-            ("book_broker", "money"),
+            ("book_broker", "money", "envelope"),
             ("state", "starts_at"),
             "error",
             "parameters",
@@ -70,6 +86,7 @@ class ActivationAdmin(OwnedAdmin):
             symbol=data["market"],
             timeframe=Timeframe(data["timeframe"]),
             parameters=data["parameters"] or {},
+            capital=data["capital"],
             now=timezone.now(),
         )
         obj.__dict__.update(made.__dict__)
@@ -88,6 +105,14 @@ class ActivationAdmin(OwnedAdmin):
     def money(self, activation: Activation) -> str:
         """What it is worth."""
         return activation.book.broker.get_environment_display()
+
+    @display(description="Capital")
+    def envelope(self, activation: Activation) -> str:
+        """What it began with, of its own."""
+        capital = activation.book.capital
+        if capital is None:
+            return "all that is free"
+        return f"{quantity(capital)} {activation.series.symbol.quote}"
 
     @display(
         description="State",

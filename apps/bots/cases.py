@@ -16,6 +16,7 @@ from apps.strategies.contract import PositionView
 from apps.strategies.models import StrategyVersion
 from apps.strategies.sandbox import Candles, Question
 from apps.trading.models import Book, Position
+from apps.trading.standing import cash_of_book
 
 #: They rest as long as the position is open, so they are nothing to wait for.
 _LEGS = [purpose.value for purpose in OrderPurpose if purpose.is_protection]
@@ -31,7 +32,8 @@ _ROWS = Rows(
 # Strategies wait for the answer, so it is one query: the candle, if it is still the newest of its series,
 # with every activation that is switched on for it, within its dates, and has not decided on it yet.
 _WAITING = f"""
-SELECT {_ROWS.columns}, broker.balances_as_of IS NOT NULL, balance.free,
+SELECT {_ROWS.columns}, broker.balances_as_of IS NOT NULL,
+       greatest(0, least(coalesce(balance.free, 0), {cash_of_book("symbol.quote")})),
        EXISTS (SELECT 1 FROM trading_order AS o
                WHERE o.book_id = book.id AND o.symbol_id = symbol.id AND NOT o.is_settled
                  AND o.purpose <> ALL(%(legs)s))
@@ -60,7 +62,8 @@ ORDER BY activation.id
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """What a strategy is asked on; `balance` is the free quote currency, None before the first snapshot,
+    """What a strategy is asked on; `balance` is the free quote currency, of which a book with capital of
+    its own sees only its cash, None before the first snapshot,
     `in_flight` says that an entry or exit of the book is not settled yet."""
 
     candle: Candle
@@ -128,6 +131,6 @@ def _to_case(row: tuple[object, ...]) -> Case:
         version=version,
         book=book,
         position=position,
-        balance=(free or Decimal(0)) if has_snapshot else None,
+        balance=free if has_snapshot else None,
         in_flight=bool(in_flight),
     )

@@ -1,9 +1,14 @@
 """The activation's form."""
 
+from decimal import Decimal
 from typing import Any
 
 from django import forms
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from apps.accounts.models import User
 from apps.bots.models import Activation
@@ -30,7 +35,12 @@ class ActivationForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own
     timeframe = forms.ChoiceField(
         choices=[(t.value, t.value) for t in Timeframe], widget=UnfoldAdminSelectWidget
     )
-
+    capital = forms.DecimalField(
+        required=False,
+        min_value=Decimal("0.00000001"),
+        widget=UnfoldAdminDecimalFieldWidget,
+        help_text="Quote currency of its own, with what it makes of it; empty: all that is free.",
+    )
     confirmation = forms.CharField(
         required=False,
         widget=UnfoldAdminTextInputWidget,
@@ -39,7 +49,7 @@ class ActivationForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own
 
     class Meta:
         model = Activation
-        fields = ("version", "broker", "symbol", "timeframe", "parameters")
+        fields = ("version", "broker", "symbol", "timeframe", "capital", "parameters")
 
     owner: User
 

@@ -46,9 +46,11 @@ def activate(
     timeframe: Timeframe,
     parameters: dict[str, Any],
     now: datetime,
+    capital: Decimal | None = None,
 ) -> Activation:
     """Switch a strategy on for its owner, with a book of its own on `broker`; its series is followed
-    from now on. Raises Mismatch when the three don't belong together."""
+    from now on. With `capital` it has that much quote currency, and what it makes of it. Raises Mismatch
+    when the three don't belong together."""
     owner = version.owner
     if broker.owner_id != owner.pk:
         raise Mismatch(f"The broker {broker.pk} belongs to another user than the strategy.")
@@ -60,6 +62,7 @@ def activate(
         broker=broker,
         kind=Book.Kind.ACTIVATION,
         label=f"{version.strategy.name} on {series}",
+        capital=capital,
     )
     return Activation.objects.create(
         owner=owner,

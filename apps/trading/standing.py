@@ -23,6 +23,17 @@ FROM brokers_broker WHERE id = %s FOR NO KEY UPDATE
 _WHOLE = (
     "coalesce(o.quote_amount, o.quantity * coalesce(o.price, o.trigger_price, o.reference_price))"
 )
+
+
+def cash_of_book(quote: str) -> str:
+    """SQL: what the envelope of `book` has in cash by the fills that are booked, NULL without one; `quote`
+    is SQL for the quote currency."""
+    return f"""(book.capital + coalesce((
+        SELECT sum(p.realized_pnl - p.cost)
+        FROM trading_position AS p JOIN markets_symbol AS s ON s.id = p.symbol_id
+        WHERE p.book_id = book.id AND s.quote = {quote}), 0))"""  # noqa: S608  no value of anybody's
+
+
 # Claims are what buys take that the balance snapshot can't contain: all of one that may still be filled,
 # what was filled of one that ended since. A book's own cash knows the fills that are booked, so what its
 # unsettled buys claim is the rest. What an order is about to replace claims nothing beside it.
@@ -54,17 +65,14 @@ SELECT (SELECT id FROM trading_order WHERE dedup_key = %(dedup_key)s),
                  FROM trading_order AS o JOIN markets_symbol AS s ON s.id = o.symbol_id
                  WHERE o.broker_id = broker.id AND o.side = %(buy)s AND s.quote = %(quote)s
                    AND o.is_settled AND o.terminal_at > broker.balances_as_of) AS claims), 0) END,
-       CASE WHEN book.capital IS NOT NULL THEN book.capital
-       + coalesce((SELECT sum(p.realized_pnl - p.cost)
-                   FROM trading_position AS p JOIN markets_symbol AS s ON s.id = p.symbol_id
-                   WHERE p.book_id = %(book_id)s AND s.quote = %(quote)s), 0)
+       {cash_of_book("%(quote)s")}
        - coalesce((SELECT sum(CASE WHEN o.status = ANY(%(terminal)s) THEN o.filled_quote
                                    ELSE {_WHOLE} END
                               - coalesce((SELECT sum(f.quantity * f.price) FROM trading_fill AS f
                                           WHERE f.order_id = o.id), 0))
                    FROM trading_order AS o JOIN markets_symbol AS s ON s.id = o.symbol_id
                    WHERE o.book_id = %(book_id)s AND o.side = %(buy)s AND s.quote = %(quote)s
-                     AND NOT o.is_settled), 0) END,
+                     AND NOT o.is_settled), 0),
        coalesce((SELECT {_WHOLE} - o.filled_quote FROM trading_order AS o
                  WHERE o.id = %(replaces_id)s AND o.side = %(buy)s
                    AND o.status <> ALL(%(terminal)s)), 0)

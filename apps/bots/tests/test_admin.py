@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -51,6 +53,15 @@ def test_an_activation_gets_its_own_series_and_book(
         broker,
         {"fast": 5},
     )
+
+
+def test_an_activation_may_have_capital_of_its_own(
+    client: Client, version: StrategyVersion, broker: Broker, symbol: Symbol
+) -> None:
+    assert activate(client, version, broker, capital="250.5") == "saved"
+    assert "greater than or equal" in activate(client, version, broker, capital="-1")
+
+    assert Activation.objects.get().book.capital == Decimal("250.5")
 
 
 def test_a_symbol_that_the_exchange_does_not_list_is_refused(

@@ -12,7 +12,7 @@ from apps.domain.candles import Timeframe
 from apps.markets.models import Candle, Series
 from apps.strategies.models import Strategy, StrategyVersion
 from apps.strategies.sandbox import Answer, Question, SandboxUnavailable, StrategyFailed
-from apps.trading.models import Order, Position
+from apps.trading.models import Book, Order, Position
 from apps.trading.protection import guard_position
 
 AddCandle = Callable[..., Candle]
@@ -127,6 +127,19 @@ def test_the_strategy_sees_candles_balance_and_parameters(
     (question,) = sandbox.questions
     assert (question.candles.rows, question.balance, question.position) == (3, 1000, None)
     assert question.params == {"fast": 5}
+
+
+@pytest.mark.parametrize(("capital", "seen"), [("300", 150), ("5000", 1000), ("100", 0)])
+def test_with_capital_of_its_own_it_sees_its_cash_and_never_more_than_is_free(
+    holding: Position, add_candle: AddCandle, now: datetime, capital: str, seen: int
+) -> None:
+    Book.objects.update(capital=capital)
+    Position.objects.update(cost=150)
+    sandbox = FakeSandbox(answer(short=False))
+
+    evaluate_candle(candle_id=add_candle().pk, sandbox=sandbox, now=now)
+
+    assert sandbox.questions[0].balance == seen
 
 
 @pytest.mark.parametrize(("short", "action", "orders"), [(True, "sell", 1), (False, "hold", 0)])
