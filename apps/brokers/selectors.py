@@ -11,6 +11,11 @@ def list_brokers(user: User) -> OwnedQuerySet[Broker]:
     return Broker.objects.for_user(user)
 
 
+def list_active_brokers() -> list[Broker]:
+    """Those of all users that may trade."""
+    return list(Broker.objects.filter(is_active=True))
+
+
 def list_venues_in_use() -> set[tuple[Exchange, Environment]]:
     """The exchanges and environments that some active broker trades at."""
     rows = Broker.objects.filter(is_active=True).values_list("exchange", "environment").distinct()

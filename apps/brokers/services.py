@@ -18,7 +18,7 @@ from apps.core.venues import client_options, is_reachable
 from apps.domain.environments import Environment, Exchange
 from apps.domain.paper import paper_secret
 from apps.exchanges import ports
-from apps.exchanges.clients import capabilities_of, create_client
+from apps.exchanges.clients import capabilities_of, create_client, create_order_stream
 
 logger = logging.getLogger(__name__)
 
@@ -65,14 +65,23 @@ def save_broker(*, broker: Broker, test: ConnectionTest | None) -> None:
 
 def connect(account: Account) -> ports.ExchangeClient:
     """A client with this account's own key, built per call; raises NotRunning, as client_options does."""
-    return create_client(
-        Exchange(account.exchange),
-        ports.Credentials(
-            api_key=account.api_key,
-            api_secret=account.api_secret,
-            passphrase=account.passphrase or None,
-        ),
-        **client_options(Exchange(account.exchange), Environment(account.environment)),
+    exchange = Exchange(account.exchange)
+    options = client_options(exchange, Environment(account.environment))
+    return create_client(exchange, _credentials(account), **options)
+
+
+def connect_stream(account: Account) -> ports.OrderStream:
+    """The private stream of this account, not connected yet; raises NotRunning, as client_options does."""
+    exchange = Exchange(account.exchange)
+    options = client_options(exchange, Environment(account.environment))
+    return create_order_stream(exchange, _credentials(account), **options)
+
+
+def _credentials(account: Account) -> ports.Credentials:
+    return ports.Credentials(
+        api_key=account.api_key,
+        api_secret=account.api_secret,
+        passphrase=account.passphrase or None,
     )
 
 

@@ -55,6 +55,8 @@ class OrderFeed:
                 # Subscribed first, asked second: what happens in between comes twice.
                 yield from self._missed()
                 self.is_gapless, failures = True, 0
+                # The next change may be hours away, and the caller is to know at once.
+                yield None
                 while True:
                     yield self._noted(self._stream.recv())
             except (ExchangeUnavailable, RateLimited) as error:

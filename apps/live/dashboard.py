@@ -24,6 +24,7 @@ PROCESSES = (
     "worker strategies",
     "beat",
     "heartbeat",
+    "streams",
 )
 _BADGES = {
     Environment.LIVE: ("Real money", "danger"),

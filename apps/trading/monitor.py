@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from apps.brokers.models import Broker
 from apps.brokers.services import connect
@@ -38,6 +38,7 @@ from apps.trading.selectors import (
     list_unsettled_orders,
     list_waiting_orders,
 )
+from apps.trading.streams import ALIVE_FOR
 from apps.trading.sync import sweep, watch_of
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,8 @@ ABSENCE_INTERVAL = timedelta(seconds=10)
 HISTORY_SLACK = timedelta(hours=1)
 #: More orders than this are asked for together, where an exchange tells of all at once.
 MOST_ONE_BY_ONE = 3
+#: How often a broker is polled whose private stream tells of every change by itself.
+STREAMED_INTERVAL = timedelta(seconds=60)
 #: An exchange that does not answer is asked less and less often, and its owner is told after a while.
 LONGEST_BACK_OFF = timedelta(seconds=60)
 TELL_AFTER = timedelta(seconds=60)
@@ -86,17 +89,27 @@ def forget_reconciliations() -> None:
 
 def poll_brokers(*, now: datetime) -> None:
     """One task for each broker whose turn it is, so that none waits for another. A message that gets lost
-    costs one turn."""
+    costs one turn. A private stream that is whole makes turns rarer, unless one is asked for."""
     unsettled = Order.objects.filter(broker=OuterRef("pk"), is_settled=False)
     busy = Broker.objects.filter(Q(is_active=True) | Exists(unsettled))
     for broker in busy.filter(watch=None):
         watch_of(broker)
-    due = Q(next_poll_at=None) | Q(next_poll_at__lte=now)
+    due = Q(next_poll_at=None) | Q(next_poll_at__lte=now) & ~_is_streamed(unsettled, now)
     for watch in BrokerWatch.objects.filter(due, broker__in=busy):
         interval = timedelta(seconds=watch.interval_seconds)
         watch.next_poll_at = next_turn(broker_id=watch.pk, after=now, interval=interval)
         watch.save(update_fields=["next_poll_at"])
         send(TaskName.POLL_BROKER, broker_id=watch.pk)
+
+
+def _is_streamed(unsettled: QuerySet[Order], now: datetime) -> Q:
+    """Brokers with nothing to be found out that their streams would not tell."""
+    unclear = unsettled.exclude(status__in=(OrderStatus.CREATED, *_RESTING))
+    return ~Exists(unclear) & Q(
+        stream_alive_at__gt=now - ALIVE_FOR,
+        polled_at__gt=now - STREAMED_INTERVAL,
+        reconciled_at__isnull=False,
+    )
 
 
 def poll_broker(*, broker_id: int, now: datetime) -> None:

@@ -6,10 +6,12 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from unfold.decorators import display
 
 from apps.core.admin import FactAdmin
 from apps.trading.models import BrokerWatch
+from apps.trading.streams import ALIVE_FOR
 
 
 def describe_report(report: Mapping[str, Any] | None) -> str:
@@ -38,6 +40,7 @@ class WatchAdmin(FactAdmin):
         "state",
         "polled_at",
         "interval",
+        "stream",
         "swept_at",
         "last_report",
         "money",
@@ -45,12 +48,12 @@ class WatchAdmin(FactAdmin):
     list_select_related = ("broker",)
     fields = (
         ("broker", "state", "money"),
-        ("polled_at", "interval", "next_poll_at"),
+        ("polled_at", "interval", "stream", "next_poll_at"),
         ("swept_at", "reconciled_at", "fills_until"),
         "last_report",
         "error",
     )
-    readonly_fields = ("state", "interval", "last_report", "money")
+    readonly_fields = ("state", "interval", "stream", "last_report", "money")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Of the user's own brokers."""
@@ -84,6 +87,12 @@ class WatchAdmin(FactAdmin):
     def interval(self, watch: BrokerWatch) -> str:
         """Longer than 10 s where the exchange's limits do not carry that."""
         return f"{watch.interval_seconds:.0f} s"
+
+    @display(description="Private stream", label={"live": "success", "off": "info"})
+    def stream(self, watch: BrokerWatch) -> str:
+        """While it is live a look once a minute is enough."""
+        alive_at = watch.stream_alive_at
+        return "live" if alive_at and timezone.now() - alive_at < ALIVE_FOR else "off"
 
     @display(description="Last full sweep")
     def last_report(self, watch: BrokerWatch) -> str:

@@ -73,6 +73,7 @@ def processes() -> list[ProcessSpec]:
         _process(
             "heartbeat", Stage.DOORS, [*MANAGE, "heartbeat"], partial(shows_life, "heartbeat"),
         ),
+        _process("streams", Stage.DOORS, [*MANAGE, "streams"], partial(shows_life, "streams")),
         _process(
             "beat", Stage.DOORS, [*CELERY, "beat", "-l", "warning", "--pidfile="],
             partial(shows_life, "beat"),

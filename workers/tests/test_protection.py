@@ -31,7 +31,8 @@ from workers.paper_exchange.exchange import PaperExchange
 from workers.paper_exchange.markets.candles import MINUTE_MS, Candle, Series
 from workers.paper_exchange.markets.feed import Feed, Tick
 from workers.paper_exchange.tests.builders import BTC, engine_of
-from workers.paper_exchange.tests.serving import serve
+from workers.paper_exchange.tests.serving import serve, wait_for
+from workers.streams.follower import Follower
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -115,19 +116,20 @@ class Desk:
     def trade(self, side: OrderSide, key: str, **values: Any) -> Order:
         """A strategy's order at the market, and all that follows from it."""
         buys = side is OrderSide.BUY
-        signal = Signal(
-            side=side,
-            order_type=OrderType.MARKET,
-            purpose=OrderPurpose.ENTRY if buys else OrderPurpose.EXIT,
-            source=OrderSource.STRATEGY,
-            dedup_key=key,
-            reason="because",
-            reference_price=Decimal(64_000),
-            valid_until=self.now + timedelta(minutes=1),
-            quote_amount=Decimal(1000) if buys else None,
-            stop_loss=Decimal("0.02") if buys else None,
-            take_profit=Decimal("0.04") if buys else None,
-        )
+        defaults: dict[str, Any] = {
+            "side": side,
+            "order_type": OrderType.MARKET,
+            "purpose": OrderPurpose.ENTRY if buys else OrderPurpose.EXIT,
+            "source": OrderSource.STRATEGY,
+            "dedup_key": key,
+            "reason": "because",
+            "reference_price": Decimal(64_000),
+            "valid_until": self.now + timedelta(minutes=1),
+            "quote_amount": Decimal(1000) if buys else None,
+            "stop_loss": Decimal("0.02") if buys else None,
+            "take_profit": Decimal("0.04") if buys else None,
+        }
+        signal = Signal(**{**defaults, **values})
         order = place(book=self.book, symbol=self.symbol, signal=signal, now=self.now)
         assert order.status == OrderStatus.CREATED, order.events.get().message
         self.deliver()
@@ -201,6 +203,27 @@ def test_a_stop_that_fills_at_the_exchange_ends_the_position(desk: Desk) -> None
     assert (desk.position.is_open, desk.resting()) == (False, [])
     desk.trade(OrderSide.BUY, "entry again")
     assert desk.position.is_open
+
+
+def test_what_the_stream_tells_is_booked_without_a_poll(desk: Desk) -> None:
+    desk.trade(OrderSide.SELL, "exit")
+    follower = Follower(desk.broker)
+    follower.start()
+    wait_for(lambda: follower.whole_since is not None)
+    size = {"price": Decimal(63_900), "quantity": Decimal("0.01"), "quote_amount": None}
+    entry = desk.trade(OrderSide.BUY, "dip", order_type=OrderType.LIMIT, **size)
+
+    desk.feed.set_price(63_800.0)
+    # The market moves when somebody asks it for something.
+    assert desk.resting() == []
+    wait_for(lambda: desk.position.is_open)
+
+    entry.refresh_from_db()
+    assert (entry.status, entry.is_settled) == ("filled", True)
+    follower.stop()
+    desk.trade(OrderSide.SELL, "exit again")
+    follower.join(5)
+    assert not follower.is_alive()
 
 
 def test_the_target_cancels_the_stop_and_sells(desk: Desk) -> None:

@@ -161,9 +161,11 @@ def test_pauses_grow_until_it_is_connected_again() -> None:
     assert pauses == [*RECONNECT_SECONDS[:3], RECONNECT_SECONDS[0]]
 
 
-def test_caller_gets_to_run_while_there_is_no_connection() -> None:
-    stream = FakeStream([CUT])
-    feed = OrderFeed(cast(ExchangeClient, FakeClient()), stream, sleep=lambda _seconds: None)
+def test_caller_gets_to_run_when_connected_and_while_there_is_no_connection() -> None:
+    feed = OrderFeed(
+        cast(ExchangeClient, FakeClient()), FakeStream([CUT]), sleep=lambda _seconds: None
+    )
+    reports = feed.reports()
 
-    assert next(feed.reports()) is None
-    assert (feed.is_gapless, feed.last_error) == (False, "cut")
+    assert (next(reports), feed.is_gapless, feed.last_error) == (None, True, "")
+    assert (next(reports), feed.is_gapless, feed.last_error) == (None, False, "cut")

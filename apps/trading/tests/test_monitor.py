@@ -440,3 +440,44 @@ def test_those_that_waited_longest_are_asked_for_first(
     poll_broker(broker_id=orders[0].broker_id, now=now)
 
     assert asked == ["1", "2", "0"]
+
+
+@pytest.mark.parametrize(
+    ("watch", "status", "polled"),
+    [
+        ({}, "open", False),
+        ({"stream_alive_at": 15}, "open", True),
+        ({"stream_alive_at": None}, "open", True),
+        ({"polled_at": 60}, "open", True),
+        ({"reconciled_at": None}, "open", True),
+        ({"next_poll_at": None}, "open", True),
+        ({}, "unknown", True),
+    ],
+)
+def test_a_whole_stream_makes_polls_rarer(
+    make_order: MakeOrder,
+    now: datetime,
+    sent: list[tuple[TaskName, int]],
+    watch: dict[str, int | None],
+    status: str,
+    *,
+    polled: bool,
+) -> None:
+    order = make_order(status=status)
+    ages = {
+        "stream_alive_at": 14,
+        "polled_at": 59,
+        "next_poll_at": 1,
+        "reconciled_at": 300,
+        **watch,
+    }
+    BrokerWatch.objects.update(
+        **{
+            name: None if age is None else now - timedelta(seconds=age)
+            for name, age in ages.items()
+        }
+    )
+
+    poll_brokers(now=now)
+
+    assert sent == [(TaskName.POLL_BROKER, order.broker_id)] * polled

@@ -1,6 +1,7 @@
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.brokers.models import Broker
@@ -24,6 +25,7 @@ def test_a_report_in_words() -> None:
         ({}, "watching"),
         ({"reconciled_at": None}, "reconciling"),
         ({"error": "wait"}, "waiting"),
+        ({"stream_alive_at": timezone.now()}, "live"),
     ],
 )
 def test_its_owner_sees_how_it_stands(

@@ -1,6 +1,7 @@
 from django.conf import LazySettings
 
 from apps.core.tasks import QUEUES
+from apps.live.dashboard import PROCESSES
 from workers.supervisor.preflight import ports
 from workers.supervisor.table import WORKER_GROUPS, paper_state_file, processes
 
@@ -34,3 +35,9 @@ def test_every_paper_exchange_has_a_process_and_a_port(settings: LazySettings) -
     assert ("the paper Kraken", 9003, "--paper-kraken-port") in [
         (port.owner, port.number, port.flag) for port in ports()
     ]
+
+
+def test_every_process_of_the_dashboard_is_started() -> None:
+    started = {spec.name for spec in processes()}
+
+    assert {name.removeprefix("worker ") for name in PROCESSES} <= started
