@@ -222,6 +222,10 @@ def _size(case: _Case) -> _Size:
         return _Size(None, Decimal(0), case.signal.expected_price)
     if available is not None and case.is_automatic:
         amount = affordable_amount(wanted=amount, available=available, fee_rate=FEE_RATE)
+    if signal.order_type is not OrderType.MARKET:
+        # Only market orders can be sized in quote currency.
+        quantity = market.round_quantity(amount / signal.expected_price)
+        return _Size(quantity, None, signal.expected_price)
     return _Size(None, floor_to(amount, QUOTE_STEP), case.signal.expected_price)
 
 

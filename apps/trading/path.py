@@ -154,21 +154,9 @@ def _is_worth_sending(order: Order) -> bool:
 def _send(order: Order) -> ports.OrderReport | errors.ExchangeError | Unclear:
     """The one call that places an order. Definite answers come back as values; anything else is unclear."""
     assert order.send_deadline is not None  # noqa: S101  only claimed orders get here
-    request = ports.OrderRequest(
-        symbol=order.symbol.name,
-        side=OrderSide(order.side),
-        order_type=OrderType(order.order_type),
-        client_order_id=order.client_order_id,
-        quantity=order.quantity,
-        quote_amount=order.quote_amount,
-        price=order.price,
-        trigger_price=order.trigger_price,
-        time_in_force=TimeInForce(order.time_in_force),
-        is_exit=OrderPurpose(order.purpose).reduces,
-    )
     try:
-        fitted = fit_to_market(request, order.symbol.to_market())
-        return connect(order.broker).place_order(fitted, deadline=order.send_deadline)
+        request = fit_to_market(_to_request(order), order.symbol.to_market())
+        return connect(order.broker).place_order(request, deadline=order.send_deadline)
     except errors.OutcomeUnknown as error:
         logger.warning("order %s: outcome unknown: %s", order.client_order_id, error)
         return Unclear(
@@ -178,6 +166,25 @@ def _send(order: Order) -> ports.OrderReport | errors.ExchangeError | Unclear:
         return error
     except NotRunning as error:
         return errors.ExchangeUnavailable(str(error))
+
+
+def _to_request(order: Order) -> ports.OrderRequest:
+    """The row as the exchange is asked; raises InvalidOrder for one that makes no sense."""
+    try:
+        return ports.OrderRequest(
+            symbol=order.symbol.name,
+            side=OrderSide(order.side),
+            order_type=OrderType(order.order_type),
+            client_order_id=order.client_order_id,
+            quantity=order.quantity,
+            quote_amount=order.quote_amount,
+            price=order.price,
+            trigger_price=order.trigger_price,
+            time_in_force=TimeInForce(order.time_in_force),
+            is_exit=OrderPurpose(order.purpose).reduces,
+        )
+    except ValueError as error:
+        raise errors.InvalidOrder(f"Not sent: {error}") from error
 
 
 @transaction.atomic

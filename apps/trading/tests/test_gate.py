@@ -44,6 +44,16 @@ def test_a_good_signal_becomes_an_order_on_its_way(
     ]
 
 
+def test_the_amount_of_a_limit_order_becomes_a_quantity_at_its_price(
+    book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime
+) -> None:
+    signal = make_signal(order_type=OrderType.LIMIT, price=Decimal(99), amount="99")
+
+    order = place(book=book, symbol=symbol, signal=signal, now=now)
+
+    assert (order.status, order.quantity, order.quote_amount) == ("created", 1, None)
+
+
 def test_the_same_intent_is_one_order(
     book: Book,
     symbol: Symbol,

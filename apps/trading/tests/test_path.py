@@ -93,6 +93,18 @@ def test_a_definite_no_is_rejected(
     assert order.events.last().message == error.message
 
 
+def test_an_order_that_makes_no_sense_is_rejected_unsent(
+    make_order: MakeOrder, exchange: FakeExchange
+) -> None:
+    order = make_order(order_type="limit", price=Decimal(100))
+
+    submit_order(order_id=order.pk)
+
+    order.refresh_from_db()
+    assert (order.status, order.is_settled, exchange.placed) == ("rejected", True, [])
+    assert "sized by quantity" in order.events.last().message
+
+
 def test_no_answer_is_unknown_and_never_sent_again(
     make_order: MakeOrder, exchange: FakeExchange
 ) -> None:
