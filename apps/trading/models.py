@@ -526,6 +526,9 @@ class BrokerWatch(models.Model):
     error = models.TextField(default="", blank=True)
     report = models.JSONField(null=True, help_text="What the last full sweep found")
 
+    class Meta:
+        verbose_name = "watched broker"
+
     def __str__(self) -> str:
         return f"Watch over {self.broker}"
 

@@ -37,6 +37,9 @@ class Migration(migrations.Migration):
                 ('error', models.TextField(blank=True, default='')),
                 ('report', models.JSONField(help_text='What the last full sweep found', null=True)),
             ],
+            options={
+                'verbose_name': 'watched broker',
+            },
         ),
         migrations.CreateModel(
             name='Difference',
