@@ -598,7 +598,7 @@ class PositionAdmin(FactAdmin):
         return leave_dialog(request, reverse("admin:trading_position_change", args=[object_id]))
 
 
-class RiskScopeForm(forms.ModelForm):  # type: ignore[type-arg]
+class RiskScopeForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's take no argument
     """Limits are positive, and what is measured per broker is not asked of a strategy."""
 
     class Meta:

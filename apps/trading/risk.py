@@ -120,7 +120,7 @@ def _flatten_scope(scope: RiskScope, now: datetime) -> None:
         )
 
 
-def _within(rows: QuerySet, scope: RiskScope, to_broker: str) -> QuerySet:  # type: ignore[type-arg]
+def _within(rows: QuerySet, scope: RiskScope, to_broker: str) -> QuerySet:  # type: ignore[type-arg]  # of any rows
     """Those of `rows` that the scope is about; `to_broker` leads from a row to what has the broker."""
     wanted = {"owner": scope.owner_id, f"{to_broker}broker": scope.broker_id, "book": scope.book_id}
     return rows.filter(**{name: value for name, value in wanted.items() if value is not None})

@@ -1,41 +1,12 @@
 """Trading by hand, the way a person does: a ticket, a confirmation, an order that is followed, an end."""
 
-import os
 import re
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
-
-from workers.tests.installation import running
-from workers.tests.test_whole import CHROMIUM
+from playwright.sync_api import Page, expect
 
 PHONE = {"width": 390, "height": 844}
 SECONDS = 1000
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """A browser, signed in as the demo user of an installation of its own."""
-    if not CHROMIUM.exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"needs {CHROMIUM}")
-        pytest.skip(f"needs {CHROMIUM}: apt install chromium")
-    directory = tmp_path_factory.mktemp("trading")
-    with (
-        running(directory, "simulated", speed=60) as (installation,),
-        sync_playwright() as playwright,
-    ):
-        browser = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
-        )
-        page = browser.new_page(base_url=installation.url)
-        page.goto("/")
-        page.fill("#id_username", "demo")
-        page.fill("#id_password", installation.password("demo"))
-        page.click("button[type=submit]")
-        yield page
-        browser.close()
 
 
 def choose(page: Page, **words: str) -> None:

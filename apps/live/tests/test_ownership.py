@@ -211,7 +211,7 @@ def test_the_ticket_knows_own_brokers_and_orders_only(
     assert client.get(reverse("live:order", args=[order.pk])).status_code == 404
     page = client.get(
         reverse("live:ticket"),
-        {"order": order.pk, "broker": order.broker_id},  # type: ignore[attr-defined]
+        {"order": order.pk, "broker": order.broker_id},  # type: ignore[attr-defined]  # an Order
     ).content.decode()
     assert SECRET not in page
     assert "No broker to trade on" in page
