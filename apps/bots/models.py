@@ -44,13 +44,20 @@ class Decision(OwnedModel):
         FAILED = "failed", "Failed"
 
     activation = models.ForeignKey(Activation, on_delete=models.CASCADE, related_name="decisions")
+    version = models.ForeignKey(StrategyVersion, on_delete=models.PROTECT, related_name="decisions")
     candle = models.ForeignKey(Candle, on_delete=models.CASCADE, related_name="decisions")
     order = models.ForeignKey(Order, on_delete=models.PROTECT, null=True, related_name="decisions")
     action = models.CharField(max_length=10, choices=Action.choices)
     reason = models.TextField()
     price = models.FloatField(help_text="The candle's close")
     balance = QuantityField(null=True)
+    inputs_digest = models.CharField(
+        max_length=64,
+        default="",
+        help_text="SHA-256 of candles, balance, position and parameters; empty: it was not asked",
+    )
     values = models.JSONField(default=dict, help_text="What the strategy looked at")
+    answer = models.JSONField(default=dict, help_text="What its methods returned")
     output = models.TextField(default="", blank=True, help_text="What it printed")
     elapsed_ms = models.FloatField(null=True)
 
@@ -64,3 +71,44 @@ class Decision(OwnedModel):
 
     def __str__(self) -> str:
         return f"{self.action}: {self.reason}"
+
+
+class StrategyLog(OwnedModel):
+    """What a strategy printed or failed with while it was active; kept for 30 days."""
+
+    class Level(models.TextChoices):
+        INFO = "info", "Information"
+        WARNING = "warning", "Warning"
+        ERROR = "error", "Error"
+
+    activation = models.ForeignKey(Activation, on_delete=models.CASCADE, related_name="logs")
+    version = models.ForeignKey(StrategyVersion, on_delete=models.PROTECT, related_name="logs")
+    level = models.CharField(max_length=10, choices=Level.choices)
+    message = models.TextField()
+    traceback = models.TextField(default="", blank=True, help_text="The strategy's own lines")
+    data = models.JSONField(default=dict, help_text="Digest of its candles, balance, position")
+
+    class Meta:
+        ordering = ["-pk"]
+        indexes = [models.Index(fields=["created_at"], name="log_by_age")]
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class WaivedGate(OwnedModel):
+    """A step between a strategy and real money that its owner skipped, and why."""
+
+    activation = models.ForeignKey(
+        Activation, on_delete=models.CASCADE, related_name="waived_gates"
+    )
+    gate = models.CharField(max_length=20)
+    reason = models.TextField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["activation", "gate"], name="gate_waived_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.gate}: {self.reason}"

@@ -139,6 +139,7 @@ def _decide(
             return Decision.objects.create(
                 owner_id=case.activation.owner_id,
                 activation=case.activation,
+                version=case.version,
                 candle=case.candle,
                 order=order,
                 action=action,

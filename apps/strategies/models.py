@@ -3,6 +3,7 @@
 from django.db import models
 
 from apps.core.models import OwnedModel
+from apps.domain.candles import Timeframe
 
 
 class Strategy(OwnedModel):
@@ -10,6 +11,12 @@ class Strategy(OwnedModel):
 
     name = models.CharField(max_length=100)
     description = models.TextField(default="", blank=True)
+    timeframe = models.CharField(
+        max_length=3,
+        choices=[(timeframe.value, timeframe.value) for timeframe in Timeframe],
+        default=Timeframe.M15,
+        help_text="The candles it is meant for; each activation may choose others.",
+    )
 
     class Meta:
         verbose_name_plural = "strategies"
@@ -27,17 +34,26 @@ class Strategy(OwnedModel):
 
 
 class StrategyVersion(OwnedModel):
-    """The code as it was saved once; never changed, so that what runs can be read later."""
+    """The code as it was saved once; never changed, so that what runs can be read later. Only a version
+    that was validated runs; any other keeps what was found wrong with it."""
 
     strategy = models.ForeignKey(Strategy, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
     code = models.TextField()
     code_hash = models.CharField(max_length=64, help_text="SHA-256")
-    class_name = models.CharField(max_length=100)
+    class_name = models.CharField(max_length=100, default="", blank=True)
     parameters = models.JSONField(
         default=dict, help_text="STRATEGY_PARAMS as the code declares them"
     )
     lookback = models.PositiveIntegerField(default=500, help_text="Candles it wants to see")
+    validated_at = models.DateTimeField(
+        null=True, help_text="Since when it may run; empty: it may not"
+    )
+    problems = models.JSONField(default=list, help_text="What was found: line, message, severity")
+    rehearsal_ms = models.FloatField(null=True, help_text="Time of the dry run")
+    rehearsal_bytes = models.BigIntegerField(
+        null=True, help_text="Memory of its own in the dry run"
+    )
 
     class Meta:
         ordering = ["strategy", "-number"]
