@@ -87,6 +87,16 @@ def find_newest_candle(series_id: int) -> Candle | None:
     return Candle.objects.filter(series_id=series_id).order_by("-opened_at").first()
 
 
+def find_freshest_candle(*, symbol: str, timeframe: Timeframe) -> Candle | None:
+    """Of the symbol of this name, wherever it is listed, the candle that opened last."""
+    newest = Candle.objects.filter(series=OuterRef("pk")).order_by("-opened_at").values("pk")[:1]
+    series = Series.objects.filter(symbol__name=symbol, timeframe=timeframe)
+    candles = Candle.objects.filter(
+        pk__in=series.annotate(newest=Subquery(newest)).values("newest")
+    )
+    return candles.order_by("-opened_at").first()
+
+
 def find_last_candle(symbol: Symbol) -> Candle | None:
     """Of all series of a symbol the candle that came last."""
     newest = Candle.objects.filter(series=OuterRef("pk")).order_by("-opened_at").values("pk")[:1]

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Max, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
@@ -52,7 +53,12 @@ class StrategyAdmin(OwnedAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001  Django's signature
         """The code becomes a version once its strategy has a row."""
         super().save_related(request, form, formsets, change)
-        save_version(strategy=form.instance, code=form.cleaned_data["code"], info=form.info)
+        save_version(
+            strategy=form.instance,
+            code=form.cleaned_data["code"],
+            report=form.report,
+            now=timezone.now(),
+        )
 
 
 @admin.register(StrategyVersion)

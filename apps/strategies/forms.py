@@ -5,9 +5,11 @@ from typing import Any
 from django import forms
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from apps.strategies.catalogue import get_sample
 from apps.strategies.models import Strategy
-from apps.strategies.sandbox import SandboxUnavailable, StrategyFailed, StrategyInfo
-from apps.strategies.services import describe, read_sample
+from apps.strategies.sandbox import SandboxUnavailable
+from apps.strategies.services import validate_code
+from apps.strategies.validation import Report
 
 
 class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own forms take no argument
@@ -18,7 +20,7 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own f
         help_text="Every save makes a version; what is active keeps running the version it was given.",
         max_length=100_000,
     )
-    info: StrategyInfo
+    report: Report
 
     class Meta:
         model = Strategy
@@ -27,15 +29,15 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own f
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         newest = self.instance.versions.first() if self.instance.pk else None
-        self.fields["code"].initial = newest.code if newest else read_sample("ema_cross")
+        self.fields["code"].initial = newest.code if newest else get_sample("ema_cross").code
 
     def clean_code(self) -> str:
-        """Let the sandbox read it; its word on what is wrong, with the line, is the error."""
+        """Validate it; what is wrong, with the line, is the error."""
         code: str = self.cleaned_data["code"].replace("\r\n", "\n")
         try:
-            self.info = describe(code)
-        except StrategyFailed as error:
-            raise forms.ValidationError(error.message) from error
+            self.report = validate_code(code, self.instance.owner)
         except SandboxUnavailable as error:
             raise forms.ValidationError(f"The code could not be checked: {error}") from error
+        if not self.report.is_valid:
+            raise forms.ValidationError([problem.message for problem in self.report.problems])
         return code

@@ -1,52 +1,73 @@
-"""Writing strategies: every save is a version, and only code that the sandbox could read is saved."""
+"""Writing strategies: every save is a version, and only one that was found valid may run."""
 
 import hashlib
-from pathlib import Path
+from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
 
 from apps.accounts.models import User
+from apps.domain.candles import Timeframe
+from apps.strategies.catalogue import Sample
 from apps.strategies.models import Strategy, StrategyVersion
-from apps.strategies.sandbox import Sandbox, StrategyInfo
+from apps.strategies.practice import find_candles
+from apps.strategies.sandbox import Sandbox
+from apps.strategies.validation import Report, validate
 
-SAMPLES = Path(__file__).parent / "samples"
+
+def validate_code(code: str, owner: User, timeframe: Timeframe = Timeframe.M15) -> Report:
+    """Check what `owner` wrote, with the sandbox of this machine and stored candles. Raises
+    SandboxUnavailable when it does not run, or is too weak for this user."""
+    return _validate(code, timeframe, trusted=owner.is_superuser)
 
 
-def describe(code: str) -> StrategyInfo:
-    """What the sandbox reads in `code`; raises StrategyFailed with the line for code it can't take, and
-    SandboxUnavailable when it does not run."""
+def validate_sample(sample: Sample) -> Report:
+    """The same for code that ships with Aristobot, which may run in a weak sandbox too."""
+    return _validate(sample.code, Timeframe.M15, trusted=True)
+
+
+def _validate(code: str, timeframe: Timeframe, *, trusted: bool) -> Report:
     with Sandbox(settings.SANDBOX_SOCKET) as sandbox:
-        return sandbox.describe(code)
+        return validate(code, candles=find_candles(timeframe), sandbox=sandbox, trusted=trusted)
 
 
 @transaction.atomic
-def save_version(*, strategy: Strategy, code: str, info: StrategyInfo) -> StrategyVersion:
-    """The newest version of `strategy` with this code: a new one, unless nothing changed."""
+def save_version(
+    *, strategy: Strategy, code: str, report: Report, now: datetime
+) -> StrategyVersion:
+    """The newest version of `strategy` with this code: a new one, unless nothing changed. Code that is
+    not valid is kept as well, with what is wrong; it may run once a later report finds it valid."""
     code_hash = hashlib.sha256(code.encode()).hexdigest()
     newest = Strategy.objects.select_for_update().get(pk=strategy.pk).versions.first()
     if newest and newest.code_hash == code_hash:
-        return newest
-    return StrategyVersion.objects.create(
-        owner_id=strategy.owner_id,
-        strategy=strategy,
-        number=newest.number + 1 if newest else 1,
-        code=code,
-        code_hash=code_hash,
-        class_name=info.class_name,
-        parameters=info.parameters,
-        lookback=info.lookback,
+        if newest.validated_at:
+            return newest
+        version = newest
+    else:
+        version = StrategyVersion(
+            owner_id=strategy.owner_id,
+            strategy=strategy,
+            number=newest.number + 1 if newest else 1,
+            code=code,
+            code_hash=code_hash,
+        )
+    _note(report, version, now)
+    version.save()
+    return version
+
+
+def _note(report: Report, version: StrategyVersion, now: datetime) -> None:
+    version.validated_at = now if report.is_valid else None
+    version.problems = [problem.as_dict() for problem in report.problems]
+    if report.info:
+        version.class_name = report.info.class_name
+        version.parameters = report.info.parameters
+        version.lookback = report.info.lookback
+
+
+def add_sample(*, owner: User, sample: Sample, report: Report, now: datetime) -> StrategyVersion:
+    """Give `owner` a strategy that ships with Aristobot."""
+    strategy = Strategy.objects.create(
+        owner=owner, name=sample.title, description=sample.description
     )
-
-
-def read_sample(name: str) -> str:
-    """The source of a strategy that ships with Aristobot."""
-    return (SAMPLES / f"{name}.py").read_text(encoding="utf-8")
-
-
-def add_sample(
-    *, owner: User, name: str, title: str, description: str, info: StrategyInfo
-) -> StrategyVersion:
-    """Give `owner` a strategy that ships with Aristobot, as the sandbox described its code."""
-    strategy = Strategy.objects.create(owner=owner, name=title, description=description)
-    return save_version(strategy=strategy, code=read_sample(name), info=info)
+    return save_version(strategy=strategy, code=sample.code, report=report, now=now)

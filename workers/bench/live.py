@@ -21,7 +21,7 @@ from apps.domain.environments import Environment, Exchange
 from apps.markets.selectors import find_default_symbol
 from apps.markets.symbols import sync_symbols
 from apps.strategies.models import Strategy
-from apps.strategies.services import describe, save_version
+from apps.strategies.services import save_version, validate_code
 from apps.trading.models import Order
 from workers.bench.probe import serve_with_probe
 from workers.paper_exchange.options import Options
@@ -134,13 +134,14 @@ def _prepare() -> None:
     )
     refresh_balances(broker_id=broker.pk, now=timezone.now())
     strategy = Strategy.objects.create(owner=user, name="Every candle")
+    report, now = validate_code(STRATEGY, user), timezone.now()
     activate(
-        version=save_version(strategy=strategy, code=STRATEGY, info=describe(STRATEGY)),
+        version=save_version(strategy=strategy, code=STRATEGY, report=report, now=now),
         broker=broker,
         symbol=find_default_symbol(Exchange.BINANCE, environment),
         timeframe=Timeframe.M1,
         parameters={},
-        now=timezone.now(),
+        now=now,
     )
 
 

@@ -13,13 +13,8 @@ import numpy as np
 import pandas as pd
 import pandas_ta_classic as ta
 
-#: What strategies may import beside numpy, pandas and pandas_ta.
-STANDARD_LIBRARY = (
-    "abc", "array", "bisect", "calendar", "cmath", "collections", "contextlib", "copy", "dataclasses",
-    "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "heapq", "itertools", "json",
-    "logging", "math", "numbers", "operator", "random", "re", "statistics", "string", "textwrap", "time",
-    "traceback", "types", "typing", "warnings",
-)  # fmt: skip
+from apps.strategies.contract.imports import STANDARD_LIBRARY
+
 _LAZY_IN_NUMPY = ("fft", "linalg", "ma", "polynomial", "random", "rec", "lib.stride_tricks")
 #: Of the big stock exchanges, for strategies that look at their hours; zoneinfo keeps the last 8.
 _TIME_ZONES = ("America/New_York", "Asia/Hong_Kong", "Asia/Tokyo", "Europe/London", "Europe/Paris")
@@ -31,7 +26,7 @@ _INDICATORS = (
 
 def warm_up() -> None:
     """Import and use what strategies use, and let them call pandas-ta-classic by its short name."""
-    for name in (*STANDARD_LIBRARY, *(f"numpy.{name}" for name in _LAZY_IN_NUMPY)):
+    for name in (*sorted(STANDARD_LIBRARY), *(f"numpy.{name}" for name in _LAZY_IN_NUMPY)):
         importlib.import_module(name)
     _import_package(ta)
     _import_package(pd.core)

@@ -12,6 +12,7 @@ from apps.brokers.models import Broker
 from apps.domain.environments import Environment, Exchange
 from apps.markets.models import Symbol
 from apps.strategies.sandbox import StrategyInfo
+from apps.strategies.validation import Report
 
 COMMAND = "workers.management.commands.seed_demo"
 
@@ -42,7 +43,8 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[Exchange]:
 
     info = StrategyInfo(class_name="EmaCross", parameters={}, lookback=100)
     monkeypatch.setattr(f"{COMMAND}.sync_symbols", sync)
-    monkeypatch.setattr(f"{COMMAND}.describe", lambda _code: info)
+    report = Report(problems=(), info=info)
+    monkeypatch.setattr(f"{COMMAND}.validate_sample", lambda _sample: report)
     return asked
 
 

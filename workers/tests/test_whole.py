@@ -39,11 +39,12 @@ from apps.bots.models import Activation
 from apps.bots.services import activate
 from apps.domain.candles import Timeframe
 from apps.strategies.models import Strategy
-from apps.strategies.services import describe, save_version
+from apps.strategies.services import save_version, validate_code
 from workers.bench.live import STRATEGY
 demo = Activation.objects.get(book__broker__exchange="binance")
 strategy = Strategy.objects.create(owner=demo.owner, name="Every candle")
-version = save_version(strategy=strategy, code=STRATEGY, info=describe(STRATEGY))
+version = save_version(strategy=strategy, code=STRATEGY, report=validate_code(STRATEGY, demo.owner),
+                       now=timezone.now())
 activate(version=version, broker=demo.book.broker, symbol=demo.series.symbol, timeframe=Timeframe.M1,
          parameters={}, now=timezone.now())
 print(json.dumps(None))

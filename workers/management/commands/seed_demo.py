@@ -20,12 +20,14 @@ from apps.domain.environments import Environment, Exchange
 from apps.exchanges.errors import ExchangeError
 from apps.markets.selectors import find_default_symbol
 from apps.markets.symbols import sync_symbols
+from apps.strategies.catalogue import get_sample
 from apps.strategies.models import Strategy, StrategyVersion
-from apps.strategies.sandbox import SandboxUnavailable, StrategyInfo
-from apps.strategies.services import add_sample, describe, read_sample
+from apps.strategies.sandbox import SandboxUnavailable
+from apps.strategies.services import add_sample, save_version, validate_sample
+from apps.strategies.validation import Report
 
 USERNAME = "demo"
-SAMPLE = "EMA cross"
+SAMPLE = get_sample("ema_cross")
 
 
 class Command(BaseCommand):
@@ -56,8 +58,7 @@ class Command(BaseCommand):
             return None
         for exchange in missing:
             sync_symbols(exchange=exchange, environment=environment)
-        info = describe(read_sample("ema_cross"))
-        return self._create(user, missing, environment, info)
+        return self._create(user, missing, environment, validate_sample(SAMPLE))
 
     @transaction.atomic
     def _create(
@@ -65,12 +66,12 @@ class Command(BaseCommand):
         user: User | None,
         exchanges: Sequence[Exchange],
         environment: Environment,
-        info: StrategyInfo,
+        report: Report,
     ) -> str | None:
         password = None
         if user is None:
             user, password = create_user(username=USERNAME, is_administrator=False)
-        version = self._find_or_add_sample(user, info)
+        version = self._find_or_add_sample(user, report)
         for exchange in exchanges:
             broker = open_paper_broker(
                 owner=user,
@@ -88,16 +89,14 @@ class Command(BaseCommand):
             )
         return password
 
-    def _find_or_add_sample(self, user: User, info: StrategyInfo) -> StrategyVersion:
-        sample = Strategy.objects.for_user(user).filter(name=SAMPLE).first()
-        if sample and (version := sample.versions.first()):
-            return version
-        return add_sample(
-            owner=user,
-            name="ema_cross",
-            title=SAMPLE,
-            description="Buys when the fast average crosses above the slow one, sells when it falls below.",
-            info=info,
+    def _find_or_add_sample(self, user: User, report: Report) -> StrategyVersion:
+        sample = Strategy.objects.for_user(user).filter(name=SAMPLE.title).first()
+        now = timezone.now()
+        if sample is None:
+            return add_sample(owner=user, sample=SAMPLE, report=report, now=now)
+        valid = sample.versions.exclude(validated_at=None)
+        return valid.first() or save_version(
+            strategy=sample, code=SAMPLE.code, report=report, now=now
         )
 
 
