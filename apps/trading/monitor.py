@@ -23,6 +23,7 @@ from apps.domain.orders import OrderPurpose, OrderStatus
 from apps.exchanges import errors, ports
 from apps.exchanges.costs import MonitorCosts, costs_of
 from apps.trading.events import link_to
+from apps.trading.gate import POLL_AGE
 from apps.trading.models import BrokerWatch, Order
 from apps.trading.pacing import Pace, next_turn, plan_pace
 from apps.trading.path import (
@@ -82,9 +83,16 @@ def sweep_orders(*, now: datetime) -> None:
 
 
 def forget_reconciliations() -> None:
-    """The monitor has started: what the rows say of orders and money may be old, so every broker is swept
-    at once, and none takes entries before that."""
+    """The installation has started: what the rows say of orders and money may be old, so every broker is
+    swept at once, and none takes entries before that."""
     BrokerWatch.objects.update(reconciled_at=None, next_poll_at=None)
+
+
+def resume_watching(*, now: datetime) -> None:
+    """The monitor has started, alone perhaps. It remembers nothing that the rows don't, so only brokers that
+    were looked at too long ago for entries have to be swept before they take any; all are polled at once."""
+    BrokerWatch.objects.exclude(polled_at__gt=now - POLL_AGE).update(reconciled_at=None)
+    BrokerWatch.objects.update(next_poll_at=None)
 
 
 def poll_brokers(*, now: datetime) -> None:

@@ -18,11 +18,12 @@ from apps.trading import ledger, monitor, protection, sync
 
 
 @worker_ready.connect
-def reconcile_all(sender: Any, **_kwargs: object) -> None:
+def resume_watching(sender: Any, **_kwargs: object) -> None:
     """The worker that watches the brokers begins with all of them at once."""
     if TaskName.POLL_BROKER.queue in sender.app.amqp.queues.consume_from:
-        monitor.forget_reconciliations()
-        monitor.poll_brokers(now=timezone.now())
+        now = timezone.now()
+        monitor.resume_watching(now=now)
+        monitor.poll_brokers(now=now)
         # Children that are forked later must not find a connection of their parent's.
         connections.close_all()
 

@@ -11,7 +11,13 @@ from apps.core.tasks import TaskName
 from apps.domain.orders import OrderStatus
 from apps.exchanges import errors, ports
 from apps.trading.models import BrokerWatch, Fill, Order
-from apps.trading.monitor import forget_reconciliations, poll_broker, poll_brokers, sweep_orders
+from apps.trading.monitor import (
+    forget_reconciliations,
+    poll_broker,
+    poll_brokers,
+    resume_watching,
+    sweep_orders,
+)
 from apps.trading.tests.fakes import NOW, FakeExchange, failing, make_fill, make_report
 
 MakeOrder = Callable[..., Order]
@@ -308,12 +314,25 @@ def test_the_first_round_sweeps_and_then_entries_may_be_made(
     assert row.report["is_complete"]
 
 
-def test_a_start_of_the_monitor_forgets_that_all_was_reconciled(broker: Broker) -> None:
+def test_a_start_of_the_installation_forgets_that_all_was_reconciled(broker: Broker) -> None:
     watch(broker)
 
     forget_reconciliations()
 
     assert BrokerWatch.objects.get().reconciled_at is None
+
+
+@pytest.mark.parametrize(("polled_ago", "is_reconciled"), [(59, True), (60, False), (None, False)])
+def test_a_start_of_the_monitor_alone_sweeps_first_what_it_has_not_looked_at_for_a_minute(
+    broker: Broker, polled_ago: int | None, is_reconciled: bool
+) -> None:
+    polled_at = None if polled_ago is None else NOW - timedelta(seconds=polled_ago)
+    watch(broker, polled_at=polled_at, next_poll_at=NOW + timedelta(seconds=9))
+
+    resume_watching(now=NOW)
+
+    row = BrokerWatch.objects.get()
+    assert (row.reconciled_at is not None, row.next_poll_at) == (is_reconciled, None)
 
 
 def test_brokers_are_polled_when_their_turn_comes(
