@@ -514,7 +514,8 @@ class BrokerWatch(models.Model):
         null=True, help_text="Last full sweep: fills, history, balances"
     )
     reconciled_at = models.DateTimeField(
-        null=True, help_text="First full sweep since the monitor started; entries wait for it"
+        null=True,
+        help_text="First full sweep since the start, or since a minute without a poll; entries wait",
     )
     fills_until = models.DateTimeField(
         null=True, help_text="Every fill up to here is booked; the cursor of the sweep"

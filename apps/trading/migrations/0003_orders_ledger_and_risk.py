@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
                 ('next_poll_at', models.DateTimeField(null=True)),
                 ('interval_seconds', models.FloatField(default=10, help_text='How often it is polled now')),
                 ('swept_at', models.DateTimeField(help_text='Last full sweep: fills, history, balances', null=True)),
-                ('reconciled_at', models.DateTimeField(help_text='First full sweep since the monitor started; entries wait for it', null=True)),
+                ('reconciled_at', models.DateTimeField(help_text='First full sweep since the start, or since a minute without a poll; entries wait', null=True)),
                 ('fills_until', models.DateTimeField(help_text='Every fill up to here is booked; the cursor of the sweep', null=True)),
                 ('stream_alive_at', models.DateTimeField(help_text='Private stream, gapless until then', null=True)),
                 ('failing_since', models.DateTimeField(null=True)),
