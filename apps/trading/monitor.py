@@ -2,11 +2,9 @@
 got lost on the way. The poll is the truth; whatever else tells of an order only tells it sooner."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 
-from django.db import DatabaseError
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from apps.brokers.models import Broker
@@ -17,28 +15,16 @@ from apps.core.locks import advisory_lock
 from apps.core.models import Alert
 from apps.core.tasks import TaskName
 from apps.core.venues import NotRunning, is_reachable
-from apps.domain.candles import EPOCH
 from apps.domain.environments import Environment, Exchange
 from apps.domain.orders import OrderPurpose, OrderStatus
 from apps.exchanges import errors, ports
-from apps.exchanges.costs import MonitorCosts, costs_of
-from apps.trading.events import link_to
+from apps.exchanges.costs import costs_of
 from apps.trading.gate import POLL_AGE
 from apps.trading.models import BrokerWatch, Order
 from apps.trading.pacing import Pace, next_turn, plan_pace
-from apps.trading.path import (
-    CANCEL_INTERVAL,
-    apply_report,
-    look_up,
-    move,
-    record_absence,
-    with_fills,
-)
-from apps.trading.selectors import (
-    list_uncancelled_orders,
-    list_unsettled_orders,
-    list_waiting_orders,
-)
+from apps.trading.path import CANCEL_INTERVAL, move
+from apps.trading.selectors import list_uncancelled_orders, list_waiting_orders
+from apps.trading.settling import ANSWER_GRACE, RESTING, look_at_orders
 from apps.trading.streams import ALIVE_FOR
 from apps.trading.sync import sweep, watch_of
 
@@ -46,21 +32,11 @@ logger = logging.getLogger(__name__)
 
 #: A created order that waits longer than this has probably lost its message.
 MESSAGE_GRACE = timedelta(seconds=2)
-#: A submitted order without an answer this long after its deadline: its sender is gone.
-ANSWER_GRACE = timedelta(seconds=5)
-#: Complete look-ups, this far apart, that have to miss an order before it counts as never arrived.
-ABSENCES = 3
-ABSENCE_INTERVAL = timedelta(seconds=10)
-#: Before its claim, by clocks that may differ, nothing of an order can be in an exchange's history.
-HISTORY_SLACK = timedelta(hours=1)
-#: More orders than this are asked for together, where an exchange tells of all at once.
-MOST_ONE_BY_ONE = 3
 #: How often a broker is polled whose private stream tells of every change by itself.
 STREAMED_INTERVAL = timedelta(seconds=60)
 #: An exchange that does not answer is asked less and less often, and its owner is told after a while.
 LONGEST_BACK_OFF = timedelta(seconds=60)
 TELL_AFTER = timedelta(seconds=60)
-_RESTING = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
 
 
 def sweep_orders(*, now: datetime) -> None:
@@ -112,7 +88,7 @@ def poll_brokers(*, now: datetime) -> None:
 
 def _is_streamed(unsettled: QuerySet[Order], now: datetime) -> Q:
     """Brokers with nothing to be found out that their streams would not tell."""
-    unclear = unsettled.exclude(status__in=(OrderStatus.CREATED, *_RESTING))
+    unclear = unsettled.exclude(status__in=(OrderStatus.CREATED, *RESTING))
     return ~Exists(unclear) & Q(
         stream_alive_at__gt=now - ALIVE_FOR,
         polled_at__gt=now - STREAMED_INTERVAL,
@@ -134,7 +110,7 @@ def poll_broker(*, broker_id: int, now: datetime) -> None:
             return
         try:
             client = connect(broker)
-            _look_at_orders(broker, client, now)
+            look_at_orders(broker=broker, client=client, now=now)
             watch.polled_at = now
             pace = _plan(broker)
             if _is_sweep_due(watch, pace, now):
@@ -154,175 +130,6 @@ def _is_doubtful(broker: Broker) -> bool:
     return failing.filter(same_venue).exists()
 
 
-def _look_at_orders(broker: Broker, client: ports.ExchangeClient, now: datetime) -> None:
-    """Ask what rests and compare it with what we think rests. Only orders that were there before the
-    question are judged, and of one that is missing from the answer nothing is concluded: it is asked for
-    by its id."""
-    orders = [
-        order
-        for order in list_unsettled_orders(broker.pk)
-        # Its sender may still be waiting for the answer; the sweep calls it unknown in time.
-        if order.status != OrderStatus.SUBMITTED
-    ]
-    costs = costs_of(Exchange(broker.exchange))
-    symbols = {order.symbol.name for order in orders if order.status in _RESTING}
-    resting = {
-        name: report for report in _read_resting(client, symbols, costs) for name in _names(report)
-    }
-    unclear = []
-    for order in orders:
-        report = resting.get((order.symbol.name, order.client_order_id)) or resting.get(
-            (order.symbol.name, order.exchange_order_id)
-        )
-        if report is None:
-            unclear.append(order)
-        elif _differs(order, report):
-            _take_over_or_report(order, report, client, now)
-    if costs.history_is_of_all and len(unclear) > MOST_ONE_BY_ONE:
-        unclear = _settle_together(broker, unclear, client, now)
-    # Where the budget does not carry all, those come first that have waited longest.
-    for order in sorted(unclear, key=lambda order: order.looked_up_at or EPOCH):
-        _settle_or_report(order, client, now)
-
-
-def _settle_together(
-    broker: Broker, orders: Sequence[Order], client: ports.ExchangeClient, now: datetime
-) -> list[Order]:
-    """Where history is told for all symbols at once, a full sweep costs less than asking for each order;
-    those that it left unsettled."""
-    try:
-        _sweep(broker, client, now)
-    except errors.RateLimited as error:
-        logger.warning("broker %s: no sweep now, one by one instead: %s", broker.pk, error)
-    still = Order.objects.select_related("symbol", "broker").filter(is_settled=False)
-    return list(still.filter(pk__in=[order.pk for order in orders]))
-
-
-def _read_resting(
-    client: ports.ExchangeClient, symbols: Iterable[str], costs: MonitorCosts
-) -> Iterator[ports.OrderReport]:
-    names = sorted(symbols)
-    if not names:
-        return
-    for name in [None] if costs.asks_all(len(names)) else names:
-        yield from client.fetch_open_orders(name)
-
-
-def _names(report: ports.OrderReport) -> Sequence[tuple[str, str]]:
-    ids = (report.client_order_id, report.exchange_order_id)
-    return [(report.symbol, name) for name in ids if name]
-
-
-def _differs(order: Order, report: ports.OrderReport) -> bool:
-    filled = report.filled_quantity
-    is_further = filled is not None and filled != order.filled_quantity
-    return report.status != order.status or is_further
-
-
-def _take_over_or_report(
-    order: Order, report: ports.OrderReport, client: ports.ExchangeClient, now: datetime
-) -> None:
-    try:
-        full = with_fills(report, client)
-        apply_report(order_id=order.pk, report=full, now=now, asked_at=now)
-    except (errors.ExchangeError, DatabaseError) as error:
-        _tell_unless_about_all(order, error, now)
-
-
-def _settle_or_report(order: Order, client: ports.ExchangeClient, now: datetime) -> None:
-    """What goes wrong concerns this order alone; only an exchange that can't be reached, or wants us to
-    wait, ends the round."""
-    try:
-        settle_order(order=order, client=client, now=now)
-    except (errors.ExchangeError, DatabaseError) as error:
-        _tell_unless_about_all(order, error, now)
-
-
-def _tell_unless_about_all(order: Order, error: Exception, now: datetime) -> None:
-    is_about_all = isinstance(error, errors.ExchangeUnavailable | errors.RateLimited)
-    if is_about_all and not isinstance(error, errors.Unreadable):
-        raise error
-    logger.warning("order %s can't be settled: %s", order.client_order_id, error)
-    raise_alert(
-        owner_id=order.owner_id,
-        key=f"order-unsettled-{order.pk}",
-        level=Alert.Level.WARNING,
-        message=f"{order}: what became of it can't be found out: {error}",
-        advice="It is asked for again by itself. Look at the exchange's own page meanwhile.",
-        link=link_to(order),
-        now=now,
-    )
-
-
-def settle_order(*, order: Order, client: ports.ExchangeClient, now: datetime) -> None:
-    """Look one order up by our own id and take over what the exchange says. Its absence is believed only
-    after three complete look-ups, ten seconds apart, all begun when it could no longer arrive."""
-    if order.looked_up_at and now - order.looked_up_at < ABSENCE_INTERVAL:
-        return
-    Order.objects.filter(pk=order.pk).update(looked_up_at=now)
-    try:
-        look_up(order=order, client=client, now=now)
-    except errors.OrderNotFound:
-        if order.status == OrderStatus.UNKNOWN:
-            _look_elsewhere(order, client, now)
-        elif record_absence(order_id=order.pk, now=now) >= ABSENCES:
-            _tell_of_missing(order, now)
-
-
-def _tell_of_missing(order: Order, now: datetime) -> None:
-    """The exchange had it, so it can't have been never there: a person has to look."""
-    raise_alert(
-        owner_id=order.owner_id,
-        key=f"order-missing-{order.pk}",
-        level=Alert.Level.CRITICAL,
-        message=f"{order}: the exchange had it, and does not know it any more.",
-        advice="Find it in the exchange's own order history. It is asked for again by itself, and its"
-        " status stays as it is until the exchange tells another one.",
-        link=link_to(order),
-        now=now,
-    )
-
-
-def _look_elsewhere(order: Order, client: ports.ExchangeClient, now: datetime) -> None:
-    """A look-up is complete when neither its name, nor the open orders, nor history, nor fills show it."""
-    assert order.send_deadline is not None  # noqa: S101  only sent orders are unknown
-    exchange_now = _exchange_clock(order.broker, client, now)
-    if min(now, exchange_now) <= order.send_deadline + ANSWER_GRACE:
-        return
-    report = _find_trace(order, client, exchange_now - (now - order.send_deadline) - HISTORY_SLACK)
-    if report is not None:
-        full = with_fills(report, client)
-        apply_report(order_id=order.pk, report=full, now=now, asked_at=now)
-    elif record_absence(order_id=order.pk, now=now) >= ABSENCES:
-        message = f"Never arrived: the exchange did not know it in {ABSENCES} look-ups."
-        move(order_id=order.pk, status=OrderStatus.REJECTED, message=message, now=now)
-
-
-def _exchange_clock(broker: Broker, client: ports.ExchangeClient, now: datetime) -> datetime:
-    """The exchange decides by its clock whether an order comes too late. That of a paper exchange, which
-    shows its market's time, is this machine's."""
-    return now if Environment(broker.environment).is_paper else client.get_server_time()
-
-
-def _find_trace(
-    order: Order, client: ports.ExchangeClient, since: datetime
-) -> ports.OrderReport | None:
-    symbol = order.symbol.name
-    for report in [
-        *client.fetch_open_orders(symbol),
-        *client.fetch_closed_orders(symbol, since=since),
-    ]:
-        if report.client_order_id == order.client_order_id:
-            return report
-    ids = {fill.exchange_order_id for fill in client.fetch_fills(symbol, since=since)}
-    known = Order.objects.filter(broker_id=order.broker_id, exchange_order_id__in=ids)
-    for exchange_id in sorted(ids - set(known.values_list("exchange_order_id", flat=True))):
-        report = client.fetch_order(ports.OrderRef(symbol=symbol, exchange_order_id=exchange_id))
-        if report.client_order_id == order.client_order_id:
-            return report
-    return None
-
-
 def _plan(broker: Broker) -> Pace:
     """The pace for a broker beside all that share its budget with it."""
     costs = costs_of(Exchange(broker.exchange))
@@ -331,7 +138,7 @@ def _plan(broker: Broker) -> Pace:
         sharing = Broker.objects.filter(
             exchange=broker.exchange, environment=broker.environment, is_active=True
         )
-    live = Q(orders__status__in=_RESTING)
+    live = Q(orders__status__in=RESTING)
     watched = sharing.annotate(symbols=Count("orders__symbol", filter=live, distinct=True))
     counts = list(watched.values_list("symbols", flat=True))
     swept = BrokerWatch.objects.filter(broker__in=sharing).values_list("report__symbols", flat=True)

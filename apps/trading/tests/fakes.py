@@ -77,15 +77,17 @@ class FakeExchange:
         self.fetched += 1
         return self.on_fetch()
 
-    def fetch_fills(self, symbol: str, **_which: object) -> list[ports.Fill]:
-        return [fill for fill in self.fills if fill.symbol == symbol]
+    def fetch_fills(self, symbol: str | None, **_which: object) -> list[ports.Fill]:
+        return [fill for fill in self.fills if symbol in {None, fill.symbol}]
 
     def fetch_open_orders(self, symbol: str | None = None) -> list[ports.OrderReport]:
         self.asked.append(symbol)
         return [report for report in self.resting if symbol in {None, report.symbol}]
 
-    def fetch_closed_orders(self, symbol: str, *, since: datetime) -> list[ports.OrderReport]:
-        return [report for report in self.closed if report.symbol == symbol]
+    def fetch_closed_orders(
+        self, symbol: str | None, *, since: datetime
+    ) -> list[ports.OrderReport]:
+        return [report for report in self.closed if symbol in {None, report.symbol}]
 
     def get_balance(self) -> list[ports.Balance]:
         return self.balances

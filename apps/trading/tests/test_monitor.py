@@ -290,6 +290,50 @@ def test_a_trace_anywhere_keeps_an_order_from_being_taken_for_lost(
     assert (lost.status, lost.absences) == ("cancelled", 0)
 
 
+def test_one_question_serves_all_unknown_orders_of_a_symbol(
+    make_order: MakeOrder, exchange: FakeExchange, now: datetime
+) -> None:
+    orders = [
+        make_order(status="unknown", purpose="exit", send_deadline=now - timedelta(minutes=1))
+        for _ in range(3)
+    ]
+    watch(orders[0].broker)
+    exchange.on_fetch = failing(errors.OrderNotFound("not by name"))
+    name = orders[2].client_order_id
+    exchange.closed = [make_report(OrderStatus.CANCELLED, client_order_id=name)]
+
+    poll_broker(broker_id=orders[0].broker_id, now=now)
+
+    assert exchange.asked == ["BTC/USDT"]
+    assert list(Order.objects.order_by("pk").values_list("status", "absences")) == [
+        ("unknown", 1),
+        ("unknown", 1),
+        ("cancelled", 0),
+    ]
+
+
+def test_where_history_is_of_all_many_orders_are_looked_for_in_it_at_once(
+    make_order: MakeOrder, exchange: FakeExchange, now: datetime
+) -> None:
+    deadline = now - timedelta(minutes=1)
+    orders = [make_order(status="unknown", purpose="exit", send_deadline=deadline) for _ in "1234"]
+    Broker.objects.update(exchange="kraken")
+    watch(orders[0].broker)
+    exchange.closed = [
+        make_report(
+            OrderStatus.CANCELLED,
+            client_order_id=order.client_order_id,
+            exchange_order_id=str(order.pk),
+        )
+        for order in orders
+    ]
+
+    poll_broker(broker_id=orders[0].broker_id, now=now)
+
+    assert exchange.fetched == 0
+    assert set(Order.objects.values_list("status", flat=True)) == {"cancelled"}
+
+
 def test_absence_waits_for_the_clock_of_the_exchange(
     lost: Order, exchange: FakeExchange, now: datetime
 ) -> None:
