@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from apps.strategies.sandbox import Candles, Sandbox, StrategyFailed, StrategyInfo
+from apps.strategies.source.checks import check
 from apps.strategies.source.problems import Problem, Severity
 
 __all__ = ["Problem", "Report", "Severity", "validate"]
@@ -24,7 +25,10 @@ class Report:
 def validate(code: str, *, candles: Candles | None, sandbox: Sandbox, trusted: bool) -> Report:  # noqa: ARG001  of the dry run
     """Check `code` without running it and, if nothing is wrong so far, run it in the sandbox. Raises
     SandboxUnavailable, which says nothing about the strategy."""
+    found = check(code)
+    if any(problem.severity == Severity.ERROR for problem in found):
+        return Report(problems=found)
     try:
-        return Report(problems=(), info=sandbox.describe(code))
+        return Report(problems=found, info=sandbox.describe(code))
     except StrategyFailed as error:
-        return Report(problems=(Problem(None, error.message),))
+        return Report(problems=(*found, Problem(None, error.message)))
