@@ -62,6 +62,8 @@ EMBEDDED_VALKEY = not env.str("REDIS_URL", default="")
 POSTGRES_DIR = RUN_DIR
 VALKEY_SOCKET = RUN_DIR / "valkey.sock"
 SANDBOX_SOCKET = env.str("ARISTOBOT_SANDBOX_SOCKET", default=str(RUN_DIR / "sandbox.sock"))
+# Where the sandbox lacks a layer, run the strategies of everybody all the same.
+ACCEPT_WEAK_SANDBOX = env.bool("ARISTOBOT_ACCEPT_WEAK_SANDBOX", default=False)
 
 
 def _database() -> dict[str, Any]:

@@ -27,7 +27,7 @@ def validate_sample(sample: Sample) -> Report:
 
 
 def _validate(code: str, timeframe: Timeframe, *, trusted: bool) -> Report:
-    with Sandbox(settings.SANDBOX_SOCKET) as sandbox:
+    with Sandbox(settings.SANDBOX_SOCKET, accept_weak=settings.ACCEPT_WEAK_SANDBOX) as sandbox:
         return validate(code, candles=find_candles(timeframe), sandbox=sandbox, trusted=trusted)
 
 

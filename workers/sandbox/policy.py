@@ -11,10 +11,10 @@ import platform
 import resource
 import struct
 import sys
-from enum import Flag, auto
 from pathlib import Path
 from signal import SIGKILL
 
+from apps.strategies.contract.layers import Layer
 from workers.sandbox.filters import build_filter
 
 #: The only descriptor of a confined process.
@@ -31,28 +31,6 @@ _LANDLOCK_VERSION = 1
 #: File system rights by the ABI version that brought them: each version handles all bits up to its own.
 _LANDLOCK_FILE_BITS = {1: 13, 2: 14, 3: 15, 5: 16}
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-class Layer(Flag):
-    """One wall around a strategy."""
-
-    LIMITS = auto()
-    LANDLOCK = auto()
-    SECCOMP = auto()
-
-    @property
-    def tier(self) -> str:
-        """How far the walls hold: strict, seccomp (files of this user are seen only by the system calls
-        that are allowed), or process (against mistakes, not against malice)."""
-        if Layer.SECCOMP not in self:
-            return "process"
-        return "strict" if Layer.LANDLOCK in self else "seccomp"
-
-    @property
-    def words(self) -> str:
-        """The layers by name."""
-        names = {Layer.LANDLOCK: "Landlock", Layer.SECCOMP: "seccomp", Layer.LIMITS: "limits"}
-        return ", ".join(name for layer, name in names.items() if layer in self)
 
 
 def probe_layers() -> Layer:

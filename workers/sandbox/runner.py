@@ -4,6 +4,7 @@ import io
 import json
 import linecache
 import os
+import resource
 import sys
 import time
 import traceback
@@ -17,6 +18,7 @@ import pandas as pd
 import pandas_ta_classic as ta
 
 from apps.strategies.contract import PositionView, Strategy, wire
+from apps.strategies.contract.layers import Layer
 from apps.strategies.contract.parameters import read_schema
 from workers.sandbox.policy import CPU_SECONDS
 
@@ -44,14 +46,16 @@ class Output(io.TextIOBase):
         return text
 
 
-def serve(connection: int) -> None:
-    """Answer requests until the other side hangs up, or half of the CPU time that a process may use is
-    gone: the next one starts afresh, so that the limit hits no healthy strategy."""
+def serve(connection: int, layers: Layer) -> None:
+    """Say which `layers` are on, then answer requests until the other side hangs up, or half of the CPU
+    time that a process may use is gone: the next one starts afresh, so that the limit hits no healthy
+    strategy."""
     output = Output()
     sys.stdout = sys.stderr = output
     with open(connection, "rb", closefd=False) as requests:
-        _write(connection, wire.pack_reply({}))
+        _write(connection, wire.pack_reply({"layers": layers.names}))
         strategy_class: type[Strategy] | None = None
+        before = _peak_memory()
         while request := _read_request(requests):
             try:
                 if strategy_class is None:
@@ -59,6 +63,7 @@ def serve(connection: int) -> None:
                     reply = describe(strategy_class)
                 else:
                     reply = answer(strategy_class, *request)
+                    reply["memory_bytes"] = _peak_memory() - before
                 data = wire.pack_reply(reply | {"output": output.take()})
             except BaseException as error:  # noqa: BLE001  the process boundary: the code is not ours
                 data = wire.pack_reply(describe_failure(error) | {"output": output.take()})
@@ -104,7 +109,9 @@ def answer(
         position=position,
         params=question["params"],
     )
-    if position:
+    if question["asks_all"]:
+        answers = _ask_all(strategy)
+    elif position:
         answers = _ask(strategy.should_short)
     else:
         answers = _ask(strategy.should_long)
@@ -115,19 +122,26 @@ def answer(
     return answers | {"values": _find_values(strategy)}
 
 
-def describe_failure(error: BaseException) -> dict[str, str]:
+def describe_failure(error: BaseException) -> dict[str, Any]:
     """Why there is no answer, with the strategy's own lines and none of ours."""
     frames = [one for one in traceback.extract_tb(error.__traceback__) if one.filename == SOURCE]
     words = "".join(traceback.format_exception_only(error)).strip()
     if isinstance(error, SyntaxError) and error.filename == SOURCE:
-        return {"failure": f"Line {error.lineno}: {error.msg}.", "traceback": words}
+        failure = f"Line {error.lineno}: {error.msg}."
+        return {"failure": failure, "line": error.lineno, "traceback": words}
     if not frames:
         return {"failure": str(error) or type(error).__name__, "traceback": ""}
     lines = "".join(["Traceback (most recent call last):\n", *traceback.format_list(frames), words])
     return {
         "failure": f"Line {frames[-1].lineno}: {words}"[:500],
+        "line": frames[-1].lineno,
         "traceback": lines[-wire.MAX_TRACEBACK :],
     }
+
+
+def _peak_memory() -> int:
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _is_strategy(value: object) -> TypeGuard[type[Strategy]]:
@@ -158,6 +172,17 @@ def _read_candles(raw: bytes) -> pd.DataFrame:
 
 def _ask(method: Callable[[], object]) -> dict[str, object]:
     return {method.__name__: _to_scalar(method())}
+
+
+def _ask_all(strategy: Strategy) -> dict[str, object]:
+    methods = (
+        strategy.should_long,
+        strategy.should_short,
+        strategy.calculate_position_size,
+        strategy.calculate_stop_loss,
+        strategy.calculate_take_profit,
+    )
+    return {method.__name__: _to_scalar(method()) for method in methods}
 
 
 def _to_scalar(value: object) -> bool | float | str | None:

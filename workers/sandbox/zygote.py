@@ -12,9 +12,10 @@ from types import FrameType
 from typing import NoReturn
 
 from apps.strategies.contract import wire
+from apps.strategies.contract.layers import Layer
 from workers.sandbox import runner
 from workers.sandbox.listening import listen
-from workers.sandbox.policy import CONNECTION, MAX_CHILDREN, Layer, confine, probe_layers
+from workers.sandbox.policy import CONNECTION, MAX_CHILDREN, confine, probe_layers
 from workers.sandbox.warmup import warm_up
 
 #: The other side has closed; macOS tells it as POLLHUP, which needs no asking.
@@ -126,7 +127,7 @@ def _live(connection: socket.socket, layers: Layer, parent: int) -> NoReturn:
             reason = f"The sandbox can't confine a process: {error}."
             os.write(CONNECTION, wire.pack_reply({"unavailable": reason}))
         else:
-            runner.serve(CONNECTION)
+            runner.serve(CONNECTION, layers)
     finally:
         os._exit(0)
 

@@ -10,7 +10,7 @@ from apps.strategies.sandbox import Sandbox, SandboxUnavailable
 from apps.trading import protection
 
 #: One client for the life of this worker process: it keeps a warm child for every activation.
-sandbox = Sandbox(settings.SANDBOX_SOCKET)
+sandbox = Sandbox(settings.SANDBOX_SOCKET, accept_weak=settings.ACCEPT_WEAK_SANDBOX)
 
 
 @shared_task(

@@ -14,14 +14,17 @@ MAX_TAKE_PROFIT = 100
 
 
 class StrategyFailed(Exception):
-    """The strategy has no usable answer: `message` says why, `traceback` shows its own lines where it
-    raised, `output` is what it printed until then."""
+    """The strategy has no usable answer: `message` says why, `line` where, if it is at one line of its
+    code, `traceback` shows its own lines where it raised, `output` is what it printed until then."""
 
-    def __init__(self, message: str, traceback: str = "", output: str = "") -> None:
+    def __init__(
+        self, message: str, traceback: str = "", output: str = "", line: int | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.traceback = traceback
         self.output = output
+        self.line = line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +40,8 @@ class StrategyInfo:
 class Answer:
     """`should_long` is None in a position and `should_short` without one. `amount` is quote currency to
     spend, `stop_loss` and `take_profit` are fractions of the entry price or None; all three come with a
-    should_long that is True. `values` are the simple public attributes of the instance."""
+    should_long that is True. `values` are the simple public attributes of the instance. `memory_bytes` is
+    how much its process has grown at most since it has the code, as it says itself."""
 
     should_long: bool | None
     should_short: bool | None
@@ -47,6 +51,20 @@ class Answer:
     values: dict[str, float | bool | str | None]
     output: str
     elapsed_ms: float
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """Every method asked, first without a position and then with one: both answers have all five.
+    `elapsed_ms` is the time of all of it, a new process included, `output` all that was printed."""
+
+    info: StrategyInfo
+    flat: Answer
+    holding: Answer
+    elapsed_ms: float
+    memory_bytes: int
+    output: str
 
 
 def parse_reply(raw: bytes) -> dict[str, Any]:
@@ -61,7 +79,8 @@ def parse_reply(raw: bytes) -> dict[str, Any]:
         raise StrategyFailed(
             _read_text(reply["failure"], 500) or "The strategy failed without saying why.",
             _read_text(reply.get("traceback"), wire.MAX_TRACEBACK),
-            _read_text(reply.get("output"), wire.MAX_OUTPUT),
+            read_output(reply),
+            _read_count(reply.get("line")),
         )
     return reply
 
@@ -80,21 +99,30 @@ def read_info(reply: Mapping[str, Any]) -> StrategyInfo:
     return StrategyInfo(class_name=name, parameters=parameters, lookback=lookback)
 
 
-def read_answer(reply: Mapping[str, Any], *, in_position: bool, elapsed_ms: float) -> Answer:
-    """The answer to one question; raises StrategyFailed that names the method with a wrong one."""
-    should_long = None if in_position else _read_flag(reply, "should_long")
-    enters = should_long is True
+def read_output(reply: Mapping[str, Any]) -> str:
+    """What was printed for this reply, as much as is kept of it."""
+    return _read_text(reply.get("output"), wire.MAX_OUTPUT)
+
+
+def read_answer(
+    reply: Mapping[str, Any], *, in_position: bool, elapsed_ms: float, asks_all: bool = False
+) -> Answer:
+    """The answer to one question, or to one that `asks_all` methods; raises StrategyFailed that names the
+    method with a wrong one."""
+    should_long = _read_flag(reply, "should_long") if asks_all or not in_position else None
+    enters = asks_all or should_long is True
     return Answer(
         should_long=should_long,
-        should_short=_read_flag(reply, "should_short") if in_position else None,
+        should_short=_read_flag(reply, "should_short") if asks_all or in_position else None,
         amount=_read_amount(reply) if enters else None,
         stop_loss=_read_fraction(reply, "calculate_stop_loss", 1) if enters else None,
         take_profit=_read_fraction(reply, "calculate_take_profit", MAX_TAKE_PROFIT)
         if enters
         else None,
         values=_read_values(reply.get("values")),
-        output=_read_text(reply.get("output"), wire.MAX_OUTPUT),
+        output=read_output(reply),
         elapsed_ms=elapsed_ms,
+        memory_bytes=_read_count(reply.get("memory_bytes")),
     )
 
 
@@ -142,6 +170,10 @@ def _read_value(value: object) -> float | bool | str | None:
         # What JSON and the database have no number for is shown as unknown.
         return float(value) if -1e300 < value < 1e300 else None
     return _read_text(value, 100) if isinstance(value, str) else None
+
+
+def _read_count(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value < 2**53 else None
 
 
 def _read_text(value: object, limit: int) -> str:

@@ -1,6 +1,6 @@
 """What goes over the sandbox's socket: one connection is one strategy in one confined process.
 
-The sandbox speaks first: an empty reply when it is ready, or why it can't be. The client then sends the
+The sandbox speaks first: the names of its layers, or why it is unavailable. The client then sends the
 code, and the reply describes the class; every further request is a question with its candles. A request
 is a REQUEST header, JSON and candles; a reply is a REPLY header and JSON.
 """

@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,19 @@ from typing import Any
 import pytest
 
 from apps.strategies.contract import wire
+from apps.strategies.contract.layers import STRICT, Layer
 from apps.strategies.sandbox import (
+    Answer,
     Candles,
     Question,
     Sandbox,
+    SandboxTooWeak,
     SandboxUnavailable,
     StrategyFailed,
     StrategyTimeout,
 )
 
+READY: dict[str, Any] = {"layers": STRICT.names}
 INFO = {"class_name": "A", "parameters": {}, "lookback": 500}
 WAIT = {"should_long": False}
 NO_CANDLES = Candles(rows=0, columns=b"")
@@ -93,6 +98,14 @@ def test_columns_of_different_length_are_refused() -> None:
         )
 
 
+def test_the_last_close_is_that_of_the_newest_candle() -> None:
+    candles = Candles.from_columns(
+        opened_at_ms=[1, 2], open=[1, 2], high=[3, 4], low=[5, 6], close=[7, 8], volume=[9, 10]
+    )
+
+    assert candles.last_close == 8
+
+
 def test_no_sandbox_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(SandboxUnavailable, match=r"does not answer at .*/nowhere"):
         Sandbox(str(tmp_path / "nowhere")).describe("...")
@@ -131,29 +144,29 @@ def test_a_silent_strategy_is_timed_out(tmp_path: Path) -> None:
 
 def greet(listener: socket.socket) -> socket.socket:
     connection = listener.accept()[0]
-    connection.sendall(pack({}))
+    connection.sendall(pack(READY))
     return connection
 
 
 def test_a_kept_process_that_has_ended_is_replaced(play: Play) -> None:
-    with Sandbox(play([{}, INFO], [{}, INFO, WAIT])) as sandbox:
+    with Sandbox(play([READY, INFO], [READY, INFO, WAIT])) as sandbox:
         assert ask(sandbox) is False
 
 
 def test_a_strategy_that_ends_its_process_twice_has_failed(play: Play) -> None:
-    sandbox = Sandbox(play([{}, INFO], [{}, INFO]))
+    sandbox = Sandbox(play([READY, INFO], [READY, INFO]))
 
     with pytest.raises(StrategyFailed, match="ended before it answered"):
         ask(sandbox)
 
 
 def test_a_process_is_kept_after_an_answer(play: Play) -> None:
-    with Sandbox(play([{}, INFO, WAIT, WAIT])) as sandbox:
+    with Sandbox(play([READY, INFO, WAIT, WAIT])) as sandbox:
         assert [ask(sandbox), ask(sandbox)] == [False, False]
 
 
 def test_a_process_is_not_kept_after_a_failure(play: Play) -> None:
-    with Sandbox(play([{}, INFO, {"failure": "no"}], [{}, INFO, WAIT])) as sandbox:
+    with Sandbox(play([READY, INFO, {"failure": "no"}], [READY, INFO, WAIT])) as sandbox:
         with pytest.raises(StrategyFailed):
             ask(sandbox)
 
@@ -161,7 +174,7 @@ def test_a_process_is_not_kept_after_a_failure(play: Play) -> None:
 
 
 def test_a_forked_client_leaves_the_connections_of_its_parent_alone(play: Play) -> None:
-    with Sandbox(play([{}, INFO, WAIT], [{}, INFO, WAIT])) as sandbox:
+    with Sandbox(play([READY, INFO, WAIT], [READY, INFO, WAIT])) as sandbox:
         ask(sandbox)
         sandbox._pid = -1
 
@@ -179,7 +192,49 @@ def test_a_forked_client_leaves_the_connections_of_its_parent_alone(play: Play) 
 def test_a_forged_answer_is_a_failure(
     play: Play, answer: dict[str, Any] | bytes, message: str
 ) -> None:
-    sandbox = Sandbox(play([{}, INFO, answer]))
+    sandbox = Sandbox(play([READY, INFO, answer]))
 
     with pytest.raises(StrategyFailed, match=message):
         ask(sandbox)
+
+
+def weak(*, lacks: Layer) -> dict[str, Any]:
+    return {"layers": (STRICT & ~lacks).names}
+
+
+@pytest.mark.parametrize("lacks", [Layer.LANDLOCK, Layer.SECCOMP])
+def test_a_weak_sandbox_is_not_given_the_code_of_anyone(play: Play, lacks: Layer) -> None:
+    path = play([weak(lacks=lacks)])
+
+    with pytest.raises(SandboxTooWeak, match=f"lacks {lacks.words}. {lacks.risk} So it runs"):
+        Sandbox(path).describe("...")
+
+
+def test_a_weak_sandbox_takes_the_code_of_the_machine_s_owner(play: Play) -> None:
+    path = play([weak(lacks=Layer.LANDLOCK), INFO])
+
+    assert Sandbox(path).describe("...", trusted=True).class_name == "A"
+
+
+def test_a_weak_sandbox_can_be_accepted(play: Play) -> None:
+    path = play([weak(lacks=Layer.SECCOMP), INFO])
+
+    assert Sandbox(path, accept_weak=True).describe("...").class_name == "A"
+
+
+def test_a_kept_process_is_not_lent_to_who_is_not_trusted(play: Play) -> None:
+    with Sandbox(play([weak(lacks=Layer.SECCOMP), INFO, WAIT])) as sandbox:
+        sandbox.evaluate(key="a", code="...", question=replace(QUESTION, trusted=True))
+
+        with pytest.raises(SandboxTooWeak):
+            ask(sandbox)
+
+
+def test_each_of_many_questions_has_its_own_outcome(play: Play) -> None:
+    path = play([READY, {"failure": "no"}], [{"unavailable": "full"}], [READY, INFO, WAIT])
+    with Sandbox(path, at_once=1) as sandbox:
+        asked = [(key, "...", QUESTION) for key in "abc"]
+
+        outcomes = dict(sandbox.evaluate_all(asked))
+
+    assert [type(outcomes[key]) for key in "abc"] == [StrategyFailed, SandboxUnavailable, Answer]

@@ -8,6 +8,7 @@ import warnings
 import pytest
 
 from apps.strategies.contract import wire
+from apps.strategies.contract.layers import STRICT
 from workers.sandbox.tests.running import write_strategy
 
 
@@ -24,7 +25,7 @@ def test_a_child_that_used_half_of_its_cpu_time_retires_after_an_answer(
     with client, child:
         client.sendall(request * 2)
 
-        runner.serve(child.fileno())
+        runner.serve(child.fileno(), STRICT)
 
         replies = client.recv(10_000)
     assert replies.count(b"class_name") == 1

@@ -1,12 +1,13 @@
 """Strategies, asked in the sandbox."""
 
+import time
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from apps.strategies import contract
-from apps.strategies.sandbox import Sandbox, StrategyFailed, StrategyTimeout
+from apps.strategies.sandbox import Question, Sandbox, StrategyFailed, StrategyTimeout
 from workers.sandbox.tests.running import CANDLES, POSITION, ask, make_candles, write_strategy
 
 SAMPLES = Path(contract.__file__).parents[1] / "samples"
@@ -132,6 +133,7 @@ def test_an_exception_shows_the_lines_of_the_strategy_alone(sandbox: Sandbox) ->
         ask(sandbox, write_strategy("print('so far')\nself.candles['typo']"))
 
     assert raised.value.message == "Line 5: KeyError: 'typo'"
+    assert raised.value.line == 5
     assert "line 5, in should_long\n    self.candles['typo']" in raised.value.traceback
     assert "pandas" not in raised.value.traceback
     assert raised.value.output == "so far\n"
@@ -163,3 +165,55 @@ def test_an_endless_loop_is_stopped_and_the_next_question_answered(sandbox: Sand
     sandbox._timeout_seconds = 5
 
     assert ask(sandbox, BUY).should_long is True
+
+
+def test_a_rehearsal_asks_every_method_without_and_with_a_position(sandbox: Sandbox) -> None:
+    code = write_strategy("self.entry = self.position and self.position.entry_price; return False")
+
+    rehearsal = sandbox.rehearse(f"print('hello')\n{code}", CANDLES, {})
+
+    assert rehearsal.info.class_name == "Tested"
+    assert (rehearsal.flat.should_long, rehearsal.flat.should_short) == (False, True)
+    assert (rehearsal.flat.amount, rehearsal.flat.stop_loss) == (Decimal(100), Decimal("0.02"))
+    assert rehearsal.holding.values == {"entry": CANDLES.last_close}
+    assert rehearsal.output == "hello\n"
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["should_short", "calculate_position_size", "calculate_stop_loss", "calculate_take_profit"],
+)
+def test_a_rehearsal_finds_what_fails_in_any_method(sandbox: Sandbox, method: str) -> None:
+    code = f"{BUY}    def {method}(self):\n        return 1 / 0\n"
+
+    with pytest.raises(StrategyFailed, match="Line 10: ZeroDivisionError") as raised:
+        sandbox.rehearse(code, CANDLES, {})
+    assert raised.value.line == 10
+
+
+def test_a_rehearsal_says_how_much_memory_was_used(sandbox: Sandbox) -> None:
+    code = write_strategy("np.ones(5_000_000); return False")
+
+    rehearsal = sandbox.rehearse(code, CANDLES, {})
+
+    assert 40_000_000 < rehearsal.memory_bytes < 80_000_000
+
+
+def test_many_are_asked_side_by_side(sandbox: Sandbox) -> None:
+    asleep = write_strategy("import time; time.sleep(0.2); return True")
+    question = Question(candles=CANDLES, balance=Decimal(1000), position=None, params={})
+    started = time.monotonic()
+
+    outcomes = dict(sandbox.evaluate_all((str(n), asleep, question) for n in range(10)))
+
+    assert all(outcome.should_long for outcome in outcomes.values())
+    assert time.monotonic() - started < 1.5
+
+
+def test_an_answer_does_not_wait_for_a_slower_one(sandbox: Sandbox) -> None:
+    asleep = write_strategy("import time; time.sleep(0.3); return True")
+    question = Question(candles=CANDLES, balance=Decimal(1000), position=None, params={})
+
+    outcomes = sandbox.evaluate_all([("slow", asleep, question), ("quick", BUY, question)])
+
+    assert [key for key, _ in outcomes] == ["quick", "slow"]

@@ -40,6 +40,22 @@ def test_without_an_entry_nothing_else_is_read() -> None:
     assert (answer.should_long, answer.amount) == (False, None)
 
 
+def test_when_all_is_asked_all_is_read() -> None:
+    reply = ENTRY | {"should_long": False, "should_short": True}
+
+    answer = read_answer(reply, in_position=True, elapsed_ms=1.0, asks_all=True)
+
+    assert (answer.should_long, answer.should_short) == (False, True)
+    assert answer.amount == Decimal("100.5")
+
+
+def test_when_all_is_asked_a_wrong_size_counts_without_an_entry() -> None:
+    reply = ENTRY | {"should_long": False, "should_short": False, "calculate_position_size": None}
+
+    with pytest.raises(StrategyFailed, match=r"calculate_position_size\(\) returned None"):
+        read_answer(reply, in_position=False, elapsed_ms=1.0, asks_all=True)
+
+
 def test_a_fraction_of_zero_is_none() -> None:
     assert read(calculate_stop_loss=0).stop_loss is None
 
@@ -81,11 +97,19 @@ def test_what_is_no_reply_is_a_failure(raw: bytes) -> None:
 
 
 def test_a_failure_has_message_traceback_and_output() -> None:
-    reply = {"failure": "Line 3: no.", "traceback": "...", "output": "printed"}
+    reply = {"failure": "Line 3: no.", "traceback": "...", "output": "printed", "line": 3}
 
     with pytest.raises(StrategyFailed, match=r"Line 3: no\.") as raised:
         parse_reply(json.dumps(reply).encode())
     assert (raised.value.traceback, raised.value.output) == ("...", "printed")
+    assert raised.value.line == 3
+
+
+@pytest.mark.parametrize("line", [None, "3", 3.5, -1, True, 10**30])
+def test_a_line_that_is_none_is_unknown(line: object) -> None:
+    with pytest.raises(StrategyFailed) as raised:
+        parse_reply(json.dumps({"failure": "no", "line": line}).encode())
+    assert raised.value.line is None
 
 
 @pytest.mark.parametrize(

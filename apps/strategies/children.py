@@ -1,0 +1,113 @@
+"""A confined process, seen from outside."""
+
+import os
+import socket
+from contextlib import suppress
+from selectors import EVENT_READ, EVENT_WRITE
+from typing import Any
+
+from apps.strategies.contract import wire
+from apps.strategies.contract.answers import (
+    StrategyFailed,
+    StrategyInfo,
+    parse_reply,
+    read_info,
+    read_output,
+)
+from apps.strategies.contract.layers import Layer
+from apps.strategies.conversations import Conversation
+
+
+class SandboxUnavailable(Exception):
+    """The sandbox is not there, or has no room: the strategy was not asked and is not to blame."""
+
+
+class StrategyTimeout(StrategyFailed):
+    """The strategy took longer than it may; its process has been killed."""
+
+
+class ProcessEnded(Exception):
+    """The connection to a confined process broke."""
+
+
+class Child:
+    """One connection, which is one confined process with one strategy in it: connect() says what confines
+    it, then it is taught its code and asked."""
+
+    layers: Layer
+    code: str
+    info: StrategyInfo
+    #: What the module printed.
+    output: str
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._socket = socket.socket(socket.AF_UNIX)
+
+    def close(self) -> None:
+        """End the process: the sandbox kills it when the connection is shut down, even if a process
+        forked from this one still holds a copy. That copy itself shuts nothing down."""
+        if os.getpid() == self._pid:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def connect(self, socket_path: str) -> Conversation[None]:
+        """Get a process. Raises SandboxUnavailable."""
+        try:
+            self._socket.connect(socket_path)
+            self._socket.settimeout(0)
+            greeting = yield from self._receive()
+        except OSError as error:
+            raise SandboxUnavailable(
+                f"The sandbox does not answer at {socket_path} ({error}). Start it: manage.py sandbox."
+            ) from error
+        if "unavailable" in greeting:
+            raise SandboxUnavailable(str(greeting["unavailable"]))
+        self.layers = Layer.from_names(greeting["layers"])
+
+    def teach(self, code: str) -> Conversation[None]:
+        """Have it run the module `code`."""
+        reply = yield from self.ask(wire.pack_request({"code": code}))
+        self.code = code
+        self.info = read_info(reply)
+        self.output = read_output(reply)
+
+    def ask(self, request: bytes) -> Conversation[dict[str, Any]]:
+        """Send a request and wait for its reply. Raises StrategyFailed and ProcessEnded."""
+        try:
+            yield from self._send(request)
+            return (yield from self._receive())
+        except TimeoutError as error:
+            raise StrategyTimeout(
+                "The strategy took too long and was stopped. Look for a loop that does not end."
+            ) from error
+        except OSError as error:
+            raise ProcessEnded from error
+
+    def _send(self, data: bytes) -> Conversation[None]:
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except BlockingIOError:
+                yield self._socket, EVENT_WRITE
+
+    def _receive(self) -> Conversation[dict[str, Any]]:
+        (size,) = wire.REPLY.unpack((yield from self._read(wire.REPLY.size)))
+        if size > wire.MAX_REPLY:
+            raise StrategyFailed(f"The strategy's answer is larger than {wire.MAX_REPLY} bytes.")
+        return parse_reply((yield from self._read(size)))
+
+    def _read(self, size: int) -> Conversation[bytes]:
+        data = b""
+        while len(data) < size:
+            try:
+                piece = self._socket.recv(size - len(data))
+            except BlockingIOError:
+                yield self._socket, EVENT_READ
+                continue
+            if not piece:
+                raise ConnectionResetError("it hung up")
+            data += piece
+        return data
