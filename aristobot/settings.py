@@ -117,6 +117,14 @@ PAPER_SPEED = _number("ARISTOBOT_PAPER_SPEED", 60)
 # --- Trading --------------------------------------------------------------------------------------
 # How long a person has to confirm an order after it was put in words.
 CONFIRMATION_SECONDS = int(_number("ARISTOBOT_CONFIRMATION_SECONDS", 15))
+# Of all users together, not counting those that are suspended, stopped or over.
+MAX_ACTIVE_STRATEGIES = int(_number("ARISTOBOT_MAX_ACTIVE_STRATEGIES", 20))
+# Those that may log in, administrators included.
+MAX_USERS = int(_number("ARISTOBOT_MAX_USERS", 5))
+# How many days in a row a strategy proves itself on each step towards real money, and the capital in quote
+# currency that the first step with real money may have.
+PROMOTION_DAYS = int(_number("ARISTOBOT_PROMOTION_DAYS", 7))
+PROMOTION_CAPITAL = int(_number("ARISTOBOT_PROMOTION_CAPITAL", 100))
 
 # --- Celery ---------------------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace(

@@ -13,7 +13,7 @@ from unfold.decorators import action, display
 
 from apps.bots.forms import ActivationForm
 from apps.bots.models import Activation, Decision
-from apps.bots.services import activate, pause, resume
+from apps.bots.services import Terms, activate, resume, suspend
 from apps.core.admin import FactAdmin, OwnedAdmin, OwnRelatedFilter, leave_dialog
 from apps.core.formats import price, quantity
 from apps.domain.candles import Timeframe
@@ -86,7 +86,7 @@ class ActivationAdmin(OwnedAdmin):
             symbol=data["market"],
             timeframe=Timeframe(data["timeframe"]),
             parameters=data["parameters"] or {},
-            capital=data["capital"],
+            terms=Terms(capital=data["capital"]),
             now=timezone.now(),
         )
         obj.__dict__.update(made.__dict__)
@@ -139,10 +139,10 @@ class ActivationAdmin(OwnedAdmin):
         if activation is None:
             messages.error(request, "You have no such activation.")
         elif activation.is_active:
-            pause(activation=activation, error="")
+            suspend(activation=activation)
             messages.success(request, f"{activation} is off.")
         else:
-            resume(activation=activation)
+            resume(activation=activation, now=timezone.now(), in_spite_of_error=True)
             messages.success(request, f"{activation} is on, from the next candle.")
         target = reverse("admin:bots_activation_changelist")
         return leave_dialog(request, target)
@@ -165,7 +165,6 @@ class DecisionAdmin(FactAdmin):
         "reason",
         ("close", "balance", "order", "took"),
         "looked_at",
-        "output",
     )
     readonly_fields = ("candle_time", "action_label", "close", "took", "looked_at")
 

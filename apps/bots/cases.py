@@ -1,6 +1,9 @@
 """One activation and one closed candle: all that a decision is made of, read in one query."""
 
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -51,7 +54,7 @@ LEFT JOIN trading_position AS position
 WHERE candle.id = %(candle_id)s
   AND NOT EXISTS (SELECT 1 FROM markets_candle AS later
                   WHERE later.series_id = candle.series_id AND later.opened_at > candle.opened_at)
-  AND activation.is_active
+  AND activation.is_active AND version.validated_at IS NOT NULL
   AND activation.starts_at <= %(now)s
   AND (activation.ends_at IS NULL OR activation.ends_at > %(now)s)
   AND NOT EXISTS (SELECT 1 FROM bots_decision AS decision
@@ -82,20 +85,10 @@ class Case:
         own time, which a replayed market runs through at its own speed."""
         return self.candle.received_at + Timeframe(self.series.timeframe).duration
 
-    def to_question(self) -> Question:
+    def to_question(self, candles: Candles) -> Question:
         """The same as the sandbox takes it."""
-        window = get_window(
-            series_id=self.series.pk, until=self.candle.opened_at, limit=self.version.lookback
-        )
         return Question(
-            candles=Candles.from_columns(
-                opened_at_ms=window.opened_at_ms,
-                open=window.open,
-                high=window.high,
-                low=window.low,
-                close=window.close,
-                volume=window.volume,
-            ),
+            candles=candles,
             balance=self.balance or Decimal(0),
             position=self._view_position(),
             params=self.activation.parameters,
@@ -111,6 +104,35 @@ class Case:
             entry_price=float(holding.average_price or 0),
             unrealized_pnl=float(holding.unrealized_pnl(Decimal(str(self.candle.close)))),
         )
+
+
+def list_questions(cases: Iterable[Case]) -> Iterator[tuple[Case, Question]]:
+    """What to ask in the cases of one candle; its history is read once for those that look back as far."""
+    histories: dict[int, Candles] = {}
+    for case in cases:
+        lookback = case.version.lookback
+        if lookback not in histories:
+            histories[lookback] = _read_history(case.candle, lookback)
+        yield case, case.to_question(histories[lookback])
+
+
+def digest(question: Question) -> str:
+    """A SHA-256 that is the same for the same candles, balance, position and parameters."""
+    position = asdict(question.position) if question.position else None
+    rest = json.dumps([str(question.balance), position, dict(question.params)], sort_keys=True)
+    return hashlib.sha256(question.candles.columns + rest.encode()).hexdigest()
+
+
+def _read_history(candle: Candle, lookback: int) -> Candles:
+    window = get_window(series_id=candle.series_id, until=candle.opened_at, limit=lookback)
+    return Candles.from_columns(
+        opened_at_ms=window.opened_at_ms,
+        open=window.open,
+        high=window.high,
+        low=window.low,
+        close=window.close,
+        volume=window.volume,
+    )
 
 
 def list_waiting_cases(*, candle_id: int, now: datetime) -> list[Case]:

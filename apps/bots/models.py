@@ -1,5 +1,8 @@
 """Strategies at work: what was switched on, and what it decided on every candle."""
 
+from datetime import datetime
+from enum import StrEnum
+
 from django.db import models
 
 from apps.core.fields import QuantityField
@@ -7,6 +10,22 @@ from apps.core.models import OwnedModel
 from apps.markets.models import Candle, Series
 from apps.strategies.models import StrategyVersion
 from apps.trading.models import Book, Order
+
+
+class State(StrEnum):
+    """What an activation is doing, in words."""
+
+    RUNNING = "running"
+    WAITING = "waiting for its start"
+    BROKEN = "paused by an error"
+    SUSPENDED = "suspended"
+    STOPPED = "stopped"
+    ENDED = "ended"
+
+    @property
+    def is_over(self) -> bool:
+        """It will never be asked again."""
+        return self in {State.STOPPED, State.ENDED}
 
 
 class Activation(OwnedModel):
@@ -22,15 +41,26 @@ class Activation(OwnedModel):
     ends_at = models.DateTimeField(null=True, blank=True)
     is_active = models.BooleanField(default=True)
     error = models.TextField(default="", blank=True, help_text="Why it was paused")
+    stopped_at = models.DateTimeField(null=True, help_text="Since when it is over for good")
 
     class Meta:
-        ordering = ["-starts_at"]
+        ordering = ["-pk"]
         indexes = [
             models.Index(fields=["series"], condition=models.Q(is_active=True), name="waiting")
         ]
 
     def __str__(self) -> str:
         return f"{self.version.strategy} on {self.series}"
+
+    def state_at(self, now: datetime) -> State:
+        """What it is doing."""
+        if self.stopped_at is not None:
+            return State.STOPPED
+        if self.ends_at is not None and self.ends_at <= now:
+            return State.ENDED
+        if not self.is_active:
+            return State.BROKEN if self.error else State.SUSPENDED
+        return State.RUNNING if self.starts_at <= now else State.WAITING
 
 
 class Decision(OwnedModel):
@@ -58,7 +88,6 @@ class Decision(OwnedModel):
     )
     values = models.JSONField(default=dict, help_text="What the strategy looked at")
     answer = models.JSONField(default=dict, help_text="What its methods returned")
-    output = models.TextField(default="", blank=True, help_text="What it printed")
     elapsed_ms = models.FloatField(null=True)
 
     class Meta:
@@ -102,12 +131,15 @@ class WaivedGate(OwnedModel):
     activation = models.ForeignKey(
         Activation, on_delete=models.CASCADE, related_name="waived_gates"
     )
+    version = models.ForeignKey(StrategyVersion, on_delete=models.PROTECT, related_name="+")
     gate = models.CharField(max_length=20)
     reason = models.TextField()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["activation", "gate"], name="gate_waived_once")
+            models.UniqueConstraint(
+                fields=["activation", "version", "gate"], name="gate_waived_once"
+            )
         ]
 
     def __str__(self) -> str:

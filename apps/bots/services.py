@@ -1,40 +1,51 @@
-"""Strategies at work: switching them on, and asking them about every closed candle."""
+"""Strategies at work: switching them on, changing and ending them."""
 
-import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.conf import settings
+from django.db import transaction
 
-from apps.bots.cases import Case, list_waiting_cases
-from apps.bots.models import Activation, Decision
-from apps.bots.selectors import is_decided
+from apps.bots.journal import close_failure
+from apps.bots.models import Activation, WaivedGate
+from apps.bots.promotion import Gate, check_gates
+from apps.bots.selectors import count_active, find_open_position, has_unsettled_orders
 from apps.brokers.models import Broker
-from apps.core.formats import price
+from apps.core.locks import lock_until_commit
 from apps.domain.candles import Timeframe
-from apps.domain.orders import (
-    OrderPurpose,
-    OrderSide,
-    OrderSource,
-    OrderStatus,
-    OrderType,
-)
+from apps.domain.orders import OrderPurpose
 from apps.markets.models import Symbol
 from apps.markets.services import follow
+from apps.strategies.contract.parameters import merge
 from apps.strategies.models import StrategyVersion
-from apps.strategies.sandbox import Answer, Sandbox, StrategyFailed
-from apps.trading.gate import Signal, place
 from apps.trading.models import Book, Order
+from apps.trading.path import request_cancel
+from apps.trading.ticket import close_position
 
-logger = logging.getLogger(__name__)
+
+class Refused(Exception):
+    """What was asked of an activation can't be done; its words say why and what to do."""
 
 
-class Mismatch(Exception):
+class Mismatch(Refused):
     """A strategy, a broker and a symbol that don't belong together were to be joined."""
 
 
-Action = Decision.Action
+class NeedsConfirmation(Refused):
+    """It can be done, if a person says that he means it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """With how much quote currency of its own a strategy works, None for all that is free, and how long:
+    from now on and for ever, unless it is said."""
+
+    capital: Decimal | None = None
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
 
 
 @transaction.atomic
@@ -46,136 +57,185 @@ def activate(
     timeframe: Timeframe,
     parameters: dict[str, Any],
     now: datetime,
-    capital: Decimal | None = None,
+    terms: Terms = Terms(),
+    waivers: Mapping[Gate, str] | None = None,
 ) -> Activation:
     """Switch a strategy on for its owner, with a book of its own on `broker`; its series is followed
-    from now on. With `capital` it has that much quote currency, and what it makes of it. Raises Mismatch
-    when the three don't belong together."""
+    from now on. `waivers` gives the reasons for the gates that are skipped. Raises Refused."""
     owner = version.owner
     if broker.owner_id != owner.pk:
         raise Mismatch(f"The broker {broker.pk} belongs to another user than the strategy.")
     if (symbol.exchange, symbol.environment) != (broker.exchange, broker.environment):
         raise Mismatch(f"{broker} does not trade where {symbol} {symbol.pk} is listed.")
+    starts_at = terms.starts_at or now
+    if terms.ends_at is not None and terms.ends_at <= max(starts_at, now):
+        raise Refused("Its end has to come after its start, and after now.")
+    waived = _pass_gates(
+        version=version, broker=broker, capital=terms.capital, waivers=waivers or {}
+    )
+    _take_place(now)
     series = follow(symbol, timeframe)
     book = Book.objects.create(
         owner=owner,
         broker=broker,
         kind=Book.Kind.ACTIVATION,
         label=f"{version.strategy.name} on {series}",
-        capital=capital,
+        capital=terms.capital,
     )
-    return Activation.objects.create(
+    activation = Activation.objects.create(
         owner=owner,
         version=version,
         series=series,
         book=book,
         parameters=parameters,
-        starts_at=now,
+        starts_at=starts_at,
+        ends_at=terms.ends_at,
     )
+    _keep_waivers(activation, waived)
+    return activation
 
 
 def pause(*, activation: Activation, error: str) -> None:
-    """Stop asking this strategy until a person switches it on again; its position stays."""
-    Activation.objects.filter(pk=activation.pk).update(is_active=False, error=error)
-
-
-def resume(*, activation: Activation) -> None:
-    """Ask this strategy again from the next candle on."""
-    Activation.objects.filter(pk=activation.pk).update(is_active=True, error="")
-
-
-def evaluate_candle(*, candle_id: int, sandbox: Sandbox, now: datetime) -> list[Decision]:
-    """Ask every activation that waits for this candle. One that has seen it is not asked again, and a
-    candle that is no longer the newest, or too old, is not traded on. Raises SandboxUnavailable."""
-    decisions = [
-        _evaluate(case, sandbox, now)
-        for case in list_waiting_cases(candle_id=candle_id, now=now)
-        if now < case.valid_until
-    ]
-    return [decision for decision in decisions if decision is not None]
-
-
-def _evaluate(case: Case, sandbox: Sandbox, now: datetime) -> Decision | None:
-    if case.in_flight:
-        reason = "An earlier order is not settled yet, so the strategy was not asked."
-        return _decide(case, Action.WAIT, reason, now=now)
-    try:
-        answer = sandbox.evaluate(
-            key=f"{case.activation.pk}-{case.version.pk}",
-            code=case.version.code,
-            question=case.to_question(),
-        )
-    except StrategyFailed as error:
-        pause(activation=case.activation, error=error.traceback or error.message)
-        logger.warning("activation %s paused: %s", case.activation.pk, error.message)
-        return _decide(case, Action.FAILED, f"Paused: {error.message}", now=now)
-    action, reason = _interpret(case, answer)
-    return _decide(case, action, reason, answer=answer, now=now)
-
-
-def _interpret(case: Case, answer: Answer) -> tuple[Action, str]:
-    if case.position:
-        if answer.should_short:
-            return Action.SELL, "should_short() said yes: the position is sold."
-        return Action.HOLD, "should_short() said no: the position stays."
-    if answer.should_long:
-        return (
-            Action.BUY,
-            f"should_long() said yes, with {price(answer.amount)} {case.symbol.quote}.",
-        )
-    return Action.WAIT, "should_long() said no."
-
-
-def _decide(
-    case: Case, action: Action, reason: str, *, now: datetime, answer: Answer | None = None
-) -> Decision | None:
-    """Decision, order and event in one transaction; None when another worker decided first."""
-    try:
-        with transaction.atomic():
-            order = None
-            if action in {Action.BUY, Action.SELL}:
-                signal = _make_signal(case, action, reason, answer)
-                order = place(book=case.book, symbol=case.symbol, signal=signal, now=now)
-            return Decision.objects.create(
-                owner_id=case.activation.owner_id,
-                activation=case.activation,
-                version=case.version,
-                candle=case.candle,
-                order=order,
-                action=action,
-                reason=_explain(reason, order),
-                price=case.candle.close,
-                balance=case.balance,
-                values=answer.values if answer else {},
-                output=answer.output if answer else "",
-                elapsed_ms=answer.elapsed_ms if answer else None,
-            )
-    except IntegrityError:
-        if is_decided(activation_id=case.activation.pk, candle_id=case.candle.pk):
-            return None
-        raise
-
-
-def _explain(reason: str, order: Order | None) -> str:
-    if order is None or order.status != OrderStatus.DENIED:
-        return reason
-    return f"{reason} Denied: {order.denial_words}"
-
-
-def _make_signal(case: Case, action: Action, reason: str, answer: Answer | None) -> Signal:
-    buys = action == Action.BUY
-    purpose = OrderPurpose.ENTRY if buys else OrderPurpose.EXIT
-    wish = answer if buys else None
-    return Signal(
-        side=OrderSide.BUY if buys else OrderSide.SELL,
-        order_type=OrderType.MARKET,
-        purpose=purpose,
-        source=OrderSource.STRATEGY,
-        dedup_key=f"activation-{case.activation.pk}-candle-{case.candle.pk}-{purpose}",
-        reason=reason,
-        reference_price=Decimal(str(case.candle.close)),
-        valid_until=case.valid_until,
-        quote_amount=wish.amount if wish else None,
-        stop_loss=wish.stop_loss if wish else None,
-        take_profit=wish.take_profit if wish else None,
+    """Stop asking the version that failed until a person looks at it; its position stays."""
+    Activation.objects.filter(pk=activation.pk, version=activation.version_id).update(
+        is_active=False, error=error
     )
+
+
+def suspend(*, activation: Activation) -> None:
+    """Stop asking this strategy until it is resumed; a position stays, with its stop-loss and
+    take-profit."""
+    Activation.objects.filter(pk=activation.pk).update(is_active=False)
+
+
+@transaction.atomic
+def resume(*, activation: Activation, now: datetime, in_spite_of_error: bool = False) -> None:
+    """Ask this strategy again from the next candle on. Raises Refused, and NeedsConfirmation for a version
+    that failed, unless it is meant in spite of that."""
+    row = _lock(activation, now)
+    if row.is_active:
+        return
+    if row.error and not in_spite_of_error:
+        raise NeedsConfirmation(
+            f"{row.version} failed and has not changed since: {row.error.splitlines()[-1]} Switch to a"
+            " mended version, or confirm that it may run as it is."
+        )
+    _take_place(now)
+    row.is_active, row.error = True, ""
+    row.save(update_fields=["is_active", "error"])
+    close_failure(activation=row, now=now)
+
+
+@transaction.atomic
+def stop(
+    *, activation: Activation, now: datetime, sells: bool | None = None, key: str = ""
+) -> Order | None:
+    """End it for good. With a position open `sells` has to say whether that is sold at market, or kept
+    with its stop-loss and take-profit; the same `key` sells once. Raises Refused."""
+    row = _lock(activation, now)
+    position = find_open_position(row)
+    if position and sells is None:
+        raise NeedsConfirmation(
+            f"A position is open. Say whether its {position.symbol.base} are sold now, or kept with their"
+            " stop-loss and take-profit."
+        )
+    row.is_active, row.stopped_at, row.error = False, now, ""
+    row.save(update_fields=["is_active", "stopped_at", "error"])
+    close_failure(activation=row, now=now)
+    entries = Order.objects.filter(book=row.book_id, purpose=OrderPurpose.ENTRY, is_settled=False)
+    for order_id in entries.values_list("pk", flat=True):
+        request_cancel(order_id=order_id, now=now, reason="The strategy was stopped.")
+    if position and sells:
+        return close_position(position=position, key=key, now=now)
+    return None
+
+
+def sell_now(*, activation: Activation, key: str, now: datetime) -> Order:
+    """Sell its position at market; it stays active and may buy again. The same `key` sells once. Raises
+    Refused."""
+    position = find_open_position(activation)
+    if position is None:
+        raise Refused(f"{activation} holds nothing that could be sold.")
+    return close_position(position=position, key=key, now=now)
+
+
+@transaction.atomic
+def switch_version(
+    *,
+    activation: Activation,
+    version: StrategyVersion,
+    now: datetime,
+    waivers: Mapping[Gate, str] | None = None,
+) -> None:
+    """Run another version of the same strategy from the next candle on, with the parameters that it still
+    has. Only while flat: no version answers for what another has bought. Raises Refused."""
+    row = _lock(activation, now)
+    if version.strategy_id != row.version.strategy_id:
+        raise Mismatch(f"{version} is of another strategy.")
+    if find_open_position(row) or has_unsettled_orders(row):
+        raise Refused("It can be changed only while it holds nothing and no order is on its way.")
+    kept = {name: row.parameters[name] for name in row.parameters if name in version.parameters}
+    try:
+        merge(version.parameters, kept)
+    except ValueError as error:
+        raise Refused(f"{version} can't take its parameters over: {error}") from error
+    waived = _pass_gates(
+        version=version, broker=row.book.broker, capital=row.book.capital, waivers=waivers or {}
+    )
+    row.version, row.parameters, row.error = version, kept, ""
+    row.save(update_fields=["version", "parameters", "error"])
+    close_failure(activation=row, now=now)
+    _keep_waivers(row, waived)
+
+
+def _lock(activation: Activation, now: datetime) -> Activation:
+    """Its row, ours until the transaction ends. Raises Refused for one that is over."""
+    rows = Activation.objects.select_for_update(of=("self",), no_key=True)
+    row = rows.select_related("version__strategy", "series__symbol", "book__broker").get(
+        pk=activation.pk
+    )
+    state = row.state_at(now)
+    if state.is_over:
+        raise Refused(f"{row} is {state}: activate the strategy again instead.")
+    return row
+
+
+def _take_place(now: datetime) -> None:
+    """Raise Refused when as many strategies are active as may be; no other gets in before we commit."""
+    lock_until_commit("active strategies")
+    limit: int = settings.MAX_ACTIVE_STRATEGIES
+    if count_active(now=now) >= limit:
+        raise Refused(
+            f"{limit} strategies are active, which is the limit of this installation. Suspend or stop one,"
+            " or ask the administrator to raise ARISTOBOT_MAX_ACTIVE_STRATEGIES."
+        )
+
+
+def _pass_gates(
+    *,
+    version: StrategyVersion,
+    broker: Broker,
+    capital: Decimal | None,
+    waivers: Mapping[Gate, str],
+) -> dict[Gate, str]:
+    """The closed gates that were skipped, with the reasons. Raises Refused for one without a reason, and
+    for one that nothing skips."""
+    closed = [
+        check
+        for check in check_gates(version=version, broker=broker, capital=capital)
+        if not check.is_passed
+    ]
+    shut = [check for check in closed if not (check.gate.is_skippable and waivers.get(check.gate))]
+    if shut:
+        raise Refused(" ".join(check.words for check in shut))
+    return {check.gate: waivers[check.gate] for check in closed}
+
+
+def _keep_waivers(activation: Activation, waived: Mapping[Gate, str]) -> None:
+    for gate, reason in waived.items():
+        WaivedGate.objects.update_or_create(
+            activation=activation,
+            version=activation.version,
+            gate=gate,
+            defaults={"owner_id": activation.owner_id, "reason": reason},
+        )

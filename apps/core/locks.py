@@ -20,3 +20,9 @@ def advisory_lock(name: str) -> Iterator[bool]:
         finally:
             if held:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
+
+
+def lock_until_commit(name: str) -> None:
+    """Wait until no other transaction holds `name`, and hold it until ours ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [zlib.crc32(name.encode())])

@@ -32,6 +32,7 @@ class TaskName(StrEnum):
     SWEEP_CANDLES = "market_data.sweep_candles"
     CLEAR_SESSIONS = "maintenance.clear_sessions"
     FORGET_CONNECTION_TESTS = "maintenance.forget_connection_tests"
+    FORGET_STRATEGY_LOGS = "maintenance.forget_strategy_logs"
 
     @property
     def queue(self) -> str:
@@ -71,4 +72,5 @@ TASKS: dict[TaskName, TaskRule] = {
     TaskName.FORGET_CONNECTION_TESTS: TaskRule(
         expires=timedelta(minutes=10), every=timedelta(minutes=10)
     ),
+    TaskName.FORGET_STRATEGY_LOGS: TaskRule(expires=timedelta(days=1), every=timedelta(days=1)),
 }

@@ -6,6 +6,7 @@ from celery import shared_task
 from django.core.management import call_command
 from django.utils import timezone
 
+from apps.bots import journal
 from apps.brokers import connection
 from apps.core.tasks import TaskName
 
@@ -20,3 +21,9 @@ def clear_sessions(**_kwargs: object) -> None:
 def forget_connection_tests(**_kwargs: object) -> None:
     """Connection tests that nobody took the answer of."""
     connection.forget_connection_tests(created_before=timezone.now() - timedelta(hours=1))
+
+
+@shared_task(name=TaskName.FORGET_STRATEGY_LOGS.value)
+def forget_strategy_logs(**_kwargs: object) -> None:
+    """What strategies printed and failed with more than 30 days ago."""
+    journal.forget_logs(created_before=timezone.now() - timedelta(days=30))

@@ -1,8 +1,10 @@
+from datetime import datetime
 from decimal import Decimal
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from pytest_django.fixtures import SettingsWrapper
 
 from apps.bots.models import Activation
 from apps.brokers.models import Broker
@@ -15,7 +17,7 @@ PARAMETERS = {
 
 
 @pytest.fixture
-def version(broker: Broker) -> StrategyVersion:
+def version(broker: Broker, now: datetime) -> StrategyVersion:
     """A strategy with one parameter."""
     strategy = Strategy.objects.create(owner=broker.owner, name="EMA cross")
     return StrategyVersion.objects.create(
@@ -26,6 +28,7 @@ def version(broker: Broker) -> StrategyVersion:
         code_hash="",
         class_name="E",
         parameters=PARAMETERS,
+        validated_at=now,
     )
 
 
@@ -82,8 +85,13 @@ def test_parameters_that_the_strategy_cannot_take_are_refused(
 
 
 def test_real_money_is_confirmed_the_first_time_and_only_then(
-    client: Client, version: StrategyVersion, broker: Broker, symbol: Symbol
+    client: Client,
+    version: StrategyVersion,
+    broker: Broker,
+    symbol: Symbol,
+    settings: SettingsWrapper,
 ) -> None:
+    settings.PROMOTION_DAYS = 0
     Broker.objects.update(environment="live")
     Symbol.objects.update(environment="live")
 

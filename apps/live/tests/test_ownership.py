@@ -83,6 +83,7 @@ def rows(
     decision = Decision.objects.create(
         owner=owner,
         activation=activation,
+        version=version,
         candle=add_candle(),
         action="wait",
         reason=SECRET,
@@ -179,7 +180,7 @@ def test_actions_on_foreign_rows_do_nothing(
 ) -> None:
     done: list[object] = []
     for service in (
-        "bots.admin.pause",
+        "bots.admin.suspend",
         "bots.admin.resume",
         "brokers.admin.request_connection_test",
     ):
