@@ -39,11 +39,13 @@ SELECT {_ROWS.columns}, broker.balances_as_of IS NOT NULL,
        greatest(0, least(coalesce(balance.free, 0), {cash_of_book("symbol.quote")})),
        EXISTS (SELECT 1 FROM trading_order AS o
                WHERE o.book_id = book.id AND o.symbol_id = symbol.id AND NOT o.is_settled
-                 AND o.purpose <> ALL(%(legs)s))
+                 AND o.purpose <> ALL(%(legs)s)),
+       owner.is_superuser
 FROM markets_candle AS candle
 JOIN markets_series AS series ON series.id = candle.series_id
 JOIN markets_symbol AS symbol ON symbol.id = series.symbol_id
 JOIN bots_activation AS activation ON activation.series_id = series.id
+JOIN accounts_user AS owner ON owner.id = activation.owner_id
 JOIN strategies_strategyversion AS version ON version.id = activation.version_id
 JOIN trading_book AS book ON book.id = activation.book_id
 JOIN brokers_broker AS broker ON broker.id = book.broker_id
@@ -67,7 +69,8 @@ ORDER BY activation.id
 class Case:
     """What a strategy is asked on; `balance` is the free quote currency, of which a book with capital of
     its own sees only its cash, None before the first snapshot,
-    `in_flight` says that an entry or exit of the book is not settled yet."""
+    `in_flight` says that an entry or exit of the book is not settled yet, `is_trusted` that the owner is a
+    superuser, whose machine it is."""
 
     candle: Candle
     series: Series
@@ -78,6 +81,7 @@ class Case:
     position: Position | None
     balance: Decimal | None
     in_flight: bool
+    is_trusted: bool
 
     @property
     def valid_until(self) -> datetime:
@@ -92,6 +96,7 @@ class Case:
             balance=self.balance or Decimal(0),
             position=self._view_position(),
             params=self.activation.parameters,
+            trusted=self.is_trusted,
         )
 
     def _view_position(self) -> PositionView | None:
@@ -144,7 +149,7 @@ def list_waiting_cases(*, candle_id: int, now: datetime) -> list[Case]:
 
 def _to_case(row: tuple[object, ...]) -> Case:
     (candle, series, symbol, activation, version, book, position), rest = _ROWS.split(row)
-    has_snapshot, free, in_flight = rest
+    has_snapshot, free, in_flight, is_trusted = rest
     return Case(
         candle=candle,
         series=series,
@@ -155,4 +160,5 @@ def _to_case(row: tuple[object, ...]) -> Case:
         position=position,
         balance=free if has_snapshot else None,
         in_flight=bool(in_flight),
+        is_trusted=bool(is_trusted),
     )

@@ -19,8 +19,10 @@ from apps.core.formats import price
 from apps.domain.orders import OrderPurpose, OrderSide, OrderSource, OrderStatus, OrderType
 from apps.strategies.sandbox import (
     Answer,
+    Outcome,
     Question,
     Sandbox,
+    SandboxTooWeak,
     SandboxUnavailable,
     StrategyFailed,
 )
@@ -28,7 +30,6 @@ from apps.trading.gate import Signal, place
 from apps.trading.models import Order
 
 Action = Decision.Action
-Outcome = Answer | StrategyFailed | SandboxUnavailable
 
 # While a strategy computed, a newer candle may have come, or its owner may have stopped or changed it.
 # From here on he waits until the decision is committed.
@@ -52,7 +53,11 @@ def evaluate_candle(*, candle_id: int, sandbox: Sandbox, now: datetime) -> list[
     decisions = [_write_once(case, partial(_wait, case)) for case in cases if case.in_flight]
     unasked: SandboxUnavailable | None = None
     for case, question, outcome in _ask(sandbox, [case for case in cases if not case.in_flight]):
-        if isinstance(outcome, SandboxUnavailable):
+        if isinstance(outcome, SandboxTooWeak):
+            # Asking again changes nothing: its owner has to be told.
+            refusal = StrategyFailed(str(outcome))
+            decisions.append(_write_once(case, partial(_pause, case, question, refusal, now)))
+        elif isinstance(outcome, SandboxUnavailable):
             unasked = outcome
         elif isinstance(outcome, StrategyFailed):
             decisions.append(_write_once(case, partial(_pause, case, question, outcome, now)))
@@ -65,16 +70,13 @@ def evaluate_candle(*, candle_id: int, sandbox: Sandbox, now: datetime) -> list[
 
 def _ask(sandbox: Sandbox, cases: Sequence[Case]) -> Iterator[tuple[Case, Question, Outcome]]:
     """Every case with what it was asked and what came of it, whichever is ready first."""
-    for case, question in list_questions(cases):
-        try:
-            outcome: Outcome = sandbox.evaluate(
-                key=f"{case.activation.pk}-{case.version.pk}",
-                code=case.version.code,
-                question=question,
-            )
-        except (StrategyFailed, SandboxUnavailable) as error:
-            outcome = error
-        yield case, question, outcome
+    asked = {
+        f"{case.activation.pk}-{case.version.pk}": (case, question)
+        for case, question in list_questions(cases)
+    }
+    questions = ((key, case.version.code, question) for key, (case, question) in asked.items())
+    for key, outcome in sandbox.evaluate_all(questions):
+        yield *asked[key], outcome
 
 
 def _write_once(case: Case, write: Callable[[], Decision]) -> Decision | None:
@@ -146,7 +148,7 @@ def _interpret(case: Case, answer: Answer) -> tuple[Action, str]:
 
 
 def _find_obstacle(case: Case, now: datetime) -> str | None:
-    values = {
+    values: dict[str, int | datetime] = {
         "activation_id": case.activation.pk,
         "version_id": case.version.pk,
         "opened_at": case.candle.opened_at,

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from apps.conftest import add_candle, alice, broker, now, series, symbol
 from workers.tests.installation import running
 from workers.tests.test_whole import CHROMIUM
+
+__all__ = ["add_candle", "alice", "broker", "now", "page", "series", "symbol"]
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,9 @@ from datetime import datetime
 from decimal import Decimal
 
 import pytest
+from django.conf import LazySettings
 from django.test import Client
 from django.urls import reverse
-from pytest_django.fixtures import SettingsWrapper
 
 from apps.bots.models import Activation
 from apps.brokers.models import Broker
@@ -89,7 +89,7 @@ def test_real_money_is_confirmed_the_first_time_and_only_then(
     version: StrategyVersion,
     broker: Broker,
     symbol: Symbol,
-    settings: SettingsWrapper,
+    settings: LazySettings,
 ) -> None:
     settings.PROMOTION_DAYS = 0
     Broker.objects.update(environment="live")

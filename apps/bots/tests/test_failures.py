@@ -11,7 +11,7 @@ from apps.bots.models import Activation, Decision, StrategyLog
 from apps.bots.tests.fakes import FakeSandbox, answer
 from apps.core.models import Alert
 from apps.markets.models import Candle
-from apps.strategies.sandbox import SandboxUnavailable, StrategyFailed
+from apps.strategies.sandbox import SandboxTooWeak, SandboxUnavailable, StrategyFailed
 from apps.trading.models import Order, Position
 
 AddCandle = Callable[..., Candle]
@@ -102,6 +102,30 @@ def test_without_its_sandbox_nothing_is_decided_and_the_others_are(
 
     assert Decision.objects.get().activation == asked
     assert Activation.objects.filter(is_active=True).count() == 2
+
+
+def test_a_sandbox_that_is_too_weak_for_its_owner_pauses_it_with_the_reason(
+    activation: Activation, add_candle: AddCandle, now: datetime
+) -> None:
+    sandbox = FakeSandbox(SandboxTooWeak("It lacks Landlock."))
+
+    evaluate_candle(candle_id=add_candle().pk, sandbox=sandbox, now=now)
+
+    assert Activation.objects.get().error == "It lacks Landlock."
+    assert "It lacks Landlock." in Alert.objects.get().message
+
+
+@pytest.mark.parametrize("is_superuser", [False, True])
+def test_only_a_superuser_is_trusted_in_a_weak_sandbox(
+    activation: Activation, add_candle: AddCandle, now: datetime, is_superuser: bool
+) -> None:
+    activation.owner.is_superuser = is_superuser
+    activation.owner.save()
+    sandbox = FakeSandbox(answer(long=False))
+
+    evaluate_candle(candle_id=add_candle().pk, sandbox=sandbox, now=now)
+
+    assert sandbox.questions[0].trusted == is_superuser
 
 
 def test_what_it_prints_is_in_its_log(
