@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sysconfig
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -236,7 +237,11 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 FORMAT_MODULE_PATH = ["aristobot.formats"]
 STATIC_URL = "static/"
-STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
+STATICFILES_DIRS = [
+    BASE_DIR / "templates" / "static",
+    # The files of Ace are all that is used of django-ace.
+    ("ace", Path(sysconfig.get_path("purelib")) / "django_ace" / "static" / "django_ace" / "ace"),
+]
 WHITENOISE_USE_FINDERS = True  # straight from the packages: nothing to collect
 
 UNFOLD = unfold.UNFOLD

@@ -2,34 +2,33 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Max, QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
-from unfold.admin import TabularInline
-from unfold.decorators import display
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.decorators import action, display
 
-from apps.core.admin import FactAdmin, OwnedAdmin
-from apps.strategies.forms import StrategyForm
+from apps.core.admin import FactAdmin, OwnedAdmin, OwnRelatedFilter, leave_dialog
+from apps.core.formats import NOTHING
+from apps.strategies.catalogue import Sample, list_samples
+from apps.strategies.forms import CodeWidget, StrategyForm, check_code
 from apps.strategies.models import Strategy, StrategyVersion
+from apps.strategies.selectors import list_activations, list_versions, suggest_name
 from apps.strategies.services import save_version
 
+SHOWN_VERSIONS = 20
 
-class VersionInline(TabularInline):
-    """What was saved when."""
 
-    model = StrategyVersion
-    fields = ("number", "class_name", "lookback", "created_at")
-    readonly_fields = fields
-    extra = 0
-    max_num = 0
-    can_delete = False
-    tab = True
-    show_change_link = True
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who sees the strategy."""
-        return True
+def tell_saved(request: HttpRequest, version: StrategyVersion) -> None:
+    """Say whether what was saved may run."""
+    if version.validated_at:
+        messages.success(request, f"{version} is saved, and may run.")
+    else:
+        messages.warning(request, f"{version} is saved, but may not run: see what was found below.")
 
 
 @admin.register(Strategy)
@@ -37,9 +36,13 @@ class StrategyAdmin(OwnedAdmin):
     """Code that runs only in the sandbox."""
 
     form = StrategyForm
-    list_display = ("name", "version", "description", "created_at")
+    list_display = ("name", "version", "timeframe", "description", "created_at")
     search_fields = ("name", "description")
-    inlines = (VersionInline,)
+    fields = (("name", "timeframe"), "description", "code", "upload")
+    warn_unsaved_form = True
+    change_form_after_template = "strategies/findings_panel.html"
+    change_form_outer_after_template = "strategies/versions.html"
+    actions_detail = ("download",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With the newest version's number."""
@@ -48,23 +51,200 @@ class StrategyAdmin(OwnedAdmin):
     @display(description="Version", ordering="newest")
     def version(self, strategy: Strategy) -> str:
         """The newest."""
-        return f"v{strategy.newest}"  # type: ignore[attr-defined]  # annotated above
+        newest = strategy.newest  # type: ignore[attr-defined]  # annotated above
+        return f"v{newest}" if newest else NOTHING
+
+    def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        """A form that starts from the chosen sample."""
+        form = super().get_form(request, obj, **kwargs)
+        form.sample = None if obj else _find_sample(request)
+        return form
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> Any:
+        """Name and description of the chosen sample."""
+        sample = _find_sample(request)
+        if sample is None:
+            return {}
+        name = suggest_name(request.user, sample.title)  # type: ignore[arg-type]  # staff
+        return {"name": name, "description": sample.description}
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """What to start from is chosen first."""
+        if request.method == "GET" and "sample" not in request.GET:
+            return redirect("strategies:new")
+        return super().add_view(request, form_url, extra_context)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """One way to save, and the versions below the form."""
+        strategy = self.get_object(request, object_id) if object_id else None
+        context: dict[str, Any] = {
+            "show_save_and_add_another": False,
+            "show_save_and_continue": False,
+        }
+        if strategy:
+            context["versions"] = list_versions(strategy)[:SHOWN_VERSIONS]
+            context["older"] = max(0, strategy.versions.count() - SHOWN_VERSIONS)
+        return super().changeform_view(
+            request, object_id, form_url, {**context, **(extra_context or {})}
+        )
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001  Django's signature
         """The code becomes a version once its strategy has a row."""
         super().save_related(request, form, formsets, change)
-        save_version(
+        form.saved = save_version(
             strategy=form.instance,
             code=form.cleaned_data["code"],
             report=form.report,
             now=timezone.now(),
         )
+        tell_saved(request, form.saved)
+
+    def response_add(
+        self, request: HttpRequest, obj: Strategy, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """Stay with it: what was found in the code is shown there."""
+        return redirect("admin:strategies_strategy_change", obj.pk)
+
+    def response_change(self, request: HttpRequest, obj: Strategy) -> HttpResponse:
+        """Stay with it."""
+        return redirect("admin:strategies_strategy_change", obj.pk)
+
+    @action(description="Download", icon="download", url_path="download")
+    def download(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The newest version's code."""
+        strategy = self.get_object(request, object_id)
+        newest = strategy and strategy.versions.first()
+        if newest is None:
+            raise Http404("You have no such strategy.")
+        return redirect("strategies:download", newest.pk)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """One at a time: each is deleted on a page that says what that takes along."""
+        return {}
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        """Only a strategy that was never switched on: decisions and orders are history."""
+        strategy = self.get_object(request, object_id)
+        uses = list_activations(strategy) if strategy else []
+        if uses:
+            shown = ", ".join(map(str, uses[:5])) + (
+                f" and {len(uses) - 5} more" if uses[5:] else ""
+            )
+            messages.error(
+                request,
+                f"{strategy} can't be deleted: what it decided and ordered is kept as history"
+                f" ({shown}). Stop what still runs; its versions stay readable.",
+            )
+            return redirect("admin:strategies_strategy_change", object_id)
+        return super().delete_view(request, object_id, extra_context)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """With its versions, which nobody deletes by themselves."""
+        counts = [(strategy, strategy.versions.count()) for strategy in objs]
+        listed = [f"{strategy}, with {count} versions" for strategy, count in counts]
+        totals = {"strategies": len(counts), "versions": sum(count for _, count in counts)}
+        return listed, totals, set(), []
+
+
+def _find_sample(request: HttpRequest) -> Sample | None:
+    chosen = request.GET.get("sample")
+    return next((sample for sample in list_samples() if sample.name == chosen), None)
 
 
 @admin.register(StrategyVersion)
 class StrategyVersionAdmin(FactAdmin):
     """Code as it was saved; read-only, and not in the menu."""
 
-    list_display = ("strategy", "number", "class_name", "created_at")
-    fields = ("strategy", "number", "class_name", "lookback", "parameters", "created_at", "code")
-    readonly_fields = fields
+    list_display = ("number", "strategy", "saved", "short_hash", "state", "class_name")
+    list_filter = (("strategy", OwnRelatedFilter),)
+    list_select_related = ("strategy",)
+    fields = (("strategy", "saved", "short_hash"), ("state", "used_by"), "source")
+    readonly_fields = ("saved", "short_hash", "state", "used_by", "source")
+    change_form_after_template = "strategies/findings_of_version.html"
+    actions_detail = ("restore", "compare", "download")
+
+    @property
+    def media(self) -> Any:
+        """With the editor, which shows code that is not edited too."""
+        return super().media + CodeWidget().media
+
+    @display(description="Saved (UTC)", ordering="created_at")
+    def saved(self, version: StrategyVersion) -> str:
+        """When."""
+        return f"{version.created_at:%Y-%m-%d %H:%M}"
+
+    @display(description="Hash", ordering="code_hash")
+    def short_hash(self, version: StrategyVersion) -> SafeString:
+        """Enough of it to tell two codes apart."""
+        return format_html('<code title="{}">{}</code>', version.code_hash, version.short_hash)
+
+    @display(description="State")
+    def state(self, version: StrategyVersion) -> SafeString:
+        """Whether it may run."""
+        tone = "gain" if version.validated_at else "loss"
+        return format_html('<span class="{}">{}</span>', tone, version.state)
+
+    @display(description="Active where")
+    def used_by(self, version: StrategyVersion) -> str:
+        """What runs it now."""
+        running = version.activations.filter(is_active=True).select_related("series__symbol")
+        return ", ".join(str(activation.series) for activation in running) or NOTHING
+
+    @display(description="Code")
+    def source(self, version: StrategyVersion) -> SafeString:
+        """As it was saved."""
+        return format_html(
+            '<textarea data-code readonly rows="32" class="w-full" aria-label="Code">{}</textarea>',
+            version.code,
+        )
+
+    @action(
+        description="Restore",
+        icon="restore",
+        url_path="restore",
+        dialog={
+            "title": "Go on from this version?",
+            "description": "Its code is checked again and becomes the newest version; nothing is lost,"
+            " and what is active keeps running the version it was given.",
+            "form_submit_text": "Restore it",
+        },
+    )
+    def restore(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        """A new version with the old code."""
+        version = self.get_object(request, object_id)
+        if version is None:
+            messages.error(request, "You have no such version.")
+            return leave_dialog(request, reverse("admin:strategies_strategy_changelist"))
+        strategy = version.strategy
+        report = check_code(version.code, version.owner, strategy.timeframe)
+        restored = save_version(
+            strategy=strategy, code=version.code, report=report, now=timezone.now()
+        )
+        tell_saved(request, restored)
+        target = reverse("admin:strategies_strategy_change", args=[strategy.pk])
+        return leave_dialog(request, target)
+
+    @action(description="Compare with the newest", icon="difference", url_path="compare")
+    def compare(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What has changed since."""
+        version = self.get_object(request, object_id)
+        if version is None:
+            raise Http404("You have no such version.")
+        newest = version.strategy.versions.first()
+        target = reverse("strategies:comparison", args=[version.strategy_id])
+        return redirect(f"{target}?old={version.number}&new={newest.number}")
+
+    @action(description="Download", icon="download", url_path="download")
+    def download(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Its code as a file."""
+        return redirect("strategies:download", object_id)

@@ -1,43 +1,146 @@
-"""The strategy's form: code goes through the sandbox before it is saved."""
+"""The strategy's form: code that may not run is kept as well, with what is wrong."""
 
 from typing import Any
 
 from django import forms
-from unfold.widgets import UnfoldAdminTextareaWidget
+from django.utils import timezone
+from unfold.widgets import (
+    UnfoldAdminFileFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+)
 
-from apps.strategies.catalogue import get_sample
-from apps.strategies.models import Strategy
+from apps.accounts.models import User
+from apps.domain.candles import Timeframe
+from apps.strategies.blank import BLANK
+from apps.strategies.catalogue import Sample
+from apps.strategies.models import Strategy, StrategyVersion
 from apps.strategies.sandbox import SandboxUnavailable
-from apps.strategies.services import validate_code
-from apps.strategies.validation import Report
+from apps.strategies.services import draft_version, validate_code
+from apps.strategies.validation import Problem, Report
+
+MAX_CODE = 100_000
+TIMEFRAMES = [(timeframe.value, timeframe.value) for timeframe in Timeframe]
+
+
+class CodeWidget(UnfoldAdminTextareaWidget):
+    """A text area that becomes an editor where there is JavaScript."""
+
+    class Media:
+        js = ("ace/ace.js", "aristobot/editor.js")
+
+    def __init__(self) -> None:
+        super().__init__(attrs={"rows": 32, "spellcheck": "false", "data-code": ""})
+
+
+class CodeField(forms.CharField):
+    """Source code, with the line ends of Python whatever the browser sent."""
+
+    widget = CodeWidget
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, max_length=MAX_CODE, strip=False, **kwargs)
+
+    def to_python(self, value: Any) -> str:
+        """Lines end with one character."""
+        return str(super().to_python(value)).replace("\r\n", "\n")
+
+
+class CheckForm(forms.Form):
+    """Code to be validated as it stands."""
+
+    code = CodeField()
+    timeframe = forms.ChoiceField(choices=TIMEFRAMES)
+
+
+class ComparisonForm(forms.Form):
+    """Two versions of one strategy."""
+
+    old = forms.ModelChoiceField(
+        queryset=StrategyVersion.objects.none(),
+        to_field_name="number",
+        empty_label=None,
+        label="From",
+        widget=UnfoldAdminSelectWidget,
+    )
+    new = forms.ModelChoiceField(
+        queryset=StrategyVersion.objects.none(),
+        to_field_name="number",
+        empty_label=None,
+        label="to",
+        widget=UnfoldAdminSelectWidget,
+    )
+
+    def __init__(self, *args: Any, strategy: Strategy, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.queryset = strategy.versions.all()  # type: ignore[attr-defined]  # of versions
 
 
 class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own forms take no argument
-    """Shows the newest version's code; a new strategy starts from the sample."""
+    """Shows the newest version's code; a new strategy starts from a sample, or from a blank one."""
 
-    code = forms.CharField(
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 32, "spellcheck": "false"}),
+    code = CodeField(
         help_text="Every save makes a version; what is active keeps running the version it was given.",
-        max_length=100_000,
+    )
+    upload = forms.FileField(
+        required=False,
+        label="From a file",
+        widget=UnfoldAdminFileFieldWidget(attrs={"accept": ".py"}),
+        help_text="A .py file takes the place of the code above.",
     )
     report: Report
+    owner: User
+    sample: Sample | None = None
 
     class Meta:
         model = Strategy
-        fields = ("name", "description", "code")
+        fields = ("name", "timeframe", "description", "code", "upload")
+        widgets = {"description": UnfoldAdminTextareaWidget(attrs={"rows": 2})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        newest = self.instance.versions.first() if self.instance.pk else None
-        self.fields["code"].initial = newest.code if newest else get_sample("ema_cross").code
+        self.newest = self.instance.versions.first() if self.instance.pk else None
+        start = self.newest or self.sample
+        self.fields["code"].initial = start.code if start else BLANK
 
-    def clean_code(self) -> str:
-        """Validate it; what is wrong, with the line, is the error."""
-        code: str = self.cleaned_data["code"].replace("\r\n", "\n")
+    def clean(self) -> dict[str, Any]:
+        """The code, from wherever it comes, and what validation finds in it."""
+        data: dict[str, Any] = super().clean() or {}
+        if self.errors.get("code"):
+            return data
+        data["code"] = self._read_upload(data) or data["code"]
+        if not data["code"].strip():
+            self.add_error("code", "Write some code, or choose a file.")
+        if not self.errors:
+            timeframe = Timeframe(data["timeframe"])
+            self.report = check_code(data["code"], self.instance.owner, timeframe)
+        return data
+
+    def _read_upload(self, data: dict[str, Any]) -> str:
+        if not (upload := data.get("upload")):
+            return ""
         try:
-            self.report = validate_code(code, self.instance.owner)
-        except SandboxUnavailable as error:
-            raise forms.ValidationError(f"The code could not be checked: {error}") from error
-        if not self.report.is_valid:
-            raise forms.ValidationError([problem.message for problem in self.report.problems])
-        return code
+            text: str = upload.read(4 * MAX_CODE + 1).decode("utf-8-sig").replace("\r\n", "\n")
+        except UnicodeDecodeError:
+            text = "\0"
+        if "\0" in text:
+            self.add_error("upload", f"{upload.name} is no text in UTF-8. Save it as such.")
+        elif len(text) > MAX_CODE:
+            self.add_error("upload", f"{upload.name} has more than {MAX_CODE:,} characters.")
+        return text
+
+    @property
+    def shown(self) -> StrategyVersion | None:
+        """The version that the page tells about: what was just sent, else the newest."""
+        if hasattr(self, "report"):
+            return draft_version(self.cleaned_data["code"], self.report, timezone.now())
+        return None if self.is_bound else self.newest
+
+
+def check_code(code: str, owner: User, timeframe: Timeframe) -> Report:
+    """Validate `code`; that it can't be checked now is a problem like others, so that nothing is lost."""
+    try:
+        return validate_code(code, owner, timeframe)
+    except SandboxUnavailable as error:
+        return Report(problems=(Problem(None, f"It could not be checked: {error} Save it again."),))

@@ -1,5 +1,7 @@
 """What users write."""
 
+from typing import Any
+
 from django.db import models
 
 from apps.core.models import OwnedModel
@@ -65,3 +67,25 @@ class StrategyVersion(OwnedModel):
 
     def __str__(self) -> str:
         return f"{self.strategy} v{self.number}"
+
+    @property
+    def short_hash(self) -> str:
+        """Enough of the hash to tell two codes apart."""
+        return self.code_hash[:8]
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        """The problems for which it may not run."""
+        return [problem for problem in self.problems if problem["severity"] == "error"]
+
+    @property
+    def state(self) -> str:
+        """Whether it may run, in words."""
+        if self.validated_at:
+            return "may run"
+        return f"may not run: {self.errors[0]['message']}" if self.errors else "not checked"
+
+    @property
+    def rehearsal_mb(self) -> float | None:
+        """Memory of its own in the dry run."""
+        return None if self.rehearsal_bytes is None else self.rehearsal_bytes / 1e6

@@ -56,6 +56,13 @@ def save_version(
     return version
 
 
+def draft_version(code: str, report: Report, now: datetime) -> StrategyVersion:
+    """What a save would keep of `code`; it is not saved."""
+    version = StrategyVersion(code=code)
+    _note(report, version, now)
+    return version
+
+
 def _note(report: Report, version: StrategyVersion, now: datetime) -> None:
     version.validated_at = now if report.is_valid else None
     version.problems = [problem.as_dict() for problem in report.problems]

@@ -1,0 +1,32 @@
+"""Reading strategies for their pages."""
+
+from itertools import count
+from typing import Any
+
+from django.db.models import QuerySet
+
+from apps.accounts.models import User
+from apps.strategies.models import Strategy, StrategyVersion
+
+_WHERE_THEY_ARE_ACTIVE = ("activations__version__strategy", "activations__series__symbol")
+
+
+def list_versions(strategy: Strategy) -> QuerySet[StrategyVersion]:
+    """Newest first, without their code, each with its activations."""
+    return strategy.versions.defer("code").prefetch_related(*_WHERE_THEY_ARE_ACTIVE)
+
+
+def list_activations(strategy: Strategy) -> list[Any]:
+    """Everything that runs or ran one of its versions: rows of an app above this one."""
+    return [row for version in list_versions(strategy) for row in version.activations.all()]
+
+
+def suggest_name(owner: User, title: str) -> str:
+    """`title`, with a number where the user has a strategy of that name."""
+    taken = set(
+        Strategy.objects.for_user(owner)
+        .filter(name__startswith=title)
+        .values_list("name", flat=True)
+    )
+    names = (title if number == 1 else f"{title} {number}" for number in count(1))
+    return next(name for name in names if name not in taken)
