@@ -70,6 +70,9 @@ def _note(report: Report, version: StrategyVersion, now: datetime) -> None:
         version.class_name = report.info.class_name
         version.parameters = report.info.parameters
         version.lookback = report.info.lookback
+    if report.rehearsal:
+        version.rehearsal_ms = report.rehearsal.elapsed_ms
+        version.rehearsal_bytes = report.rehearsal.memory_bytes
 
 
 def add_sample(*, owner: User, sample: Sample, report: Report, now: datetime) -> StrategyVersion:

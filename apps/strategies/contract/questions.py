@@ -36,6 +36,14 @@ class Candles:
         times = array("q", opened_at_ms).tobytes()
         return cls(rows=len(opened_at_ms), columns=b"".join([times, *packed]))
 
+    def newest(self, rows: int) -> Self:
+        """At most the last `rows` of them."""
+        rows = min(rows, self.rows)
+        ends = range(8 * self.rows, len(self.columns) + 1, 8 * self.rows) if rows else ()
+        return type(self)(
+            rows=rows, columns=b"".join(self.columns[end - 8 * rows : end] for end in ends)
+        )
+
     @property
     def last_close(self) -> float:
         """The newest price. Raises IndexError when there is none."""

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from apps.strategies.contract.imports import CONTRACT
 
 MAX_CHARACTERS = 100_000
+#: Far below where Python's own functions for syntax trees give up.
+MAX_DEPTH = 100
 _BASE = "Strategy"
 
 
@@ -23,13 +25,15 @@ def parse(code: str) -> ast.Module:
     if len(code) > MAX_CHARACTERS:
         raise Unreadable(None, f"The code has more than {MAX_CHARACTERS:,} characters.")
     try:
-        return ast.parse(code)
+        tree = ast.parse(code)
     except SyntaxError as error:
         raise Unreadable(error.lineno, f"This is no Python: {error.msg}.") from error
     except ValueError as error:
         raise Unreadable(None, f"This is no Python: {error}.") from error
     except (RecursionError, MemoryError) as error:
-        raise Unreadable(None, "The code is nested too deeply to be read.") from error
+        raise _too_deep(None) from error
+    _refuse_depth(tree)
+    return tree
 
 
 def list_strategies(tree: ast.Module) -> list[ast.ClassDef]:
@@ -87,6 +91,19 @@ def list_defined(family: list[ast.ClassDef]) -> set[str]:
     """The names of all methods and attributes of a family."""
     assigned = {target for one in family for target, _value in _list_assignments(one)}
     return assigned | {function.name for function in list_functions(family)}
+
+
+def _refuse_depth(tree: ast.Module) -> None:
+    level: list[ast.AST] = [tree]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    for node in level:
+        if isinstance(node, ast.expr | ast.stmt):
+            raise _too_deep(node.lineno)
+
+
+def _too_deep(line: int | None) -> Unreadable:
+    return Unreadable(line, "The code is nested too deeply to be read.")
 
 
 def _list_classes(tree: ast.Module) -> list[ast.ClassDef]:
