@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 from apps.domain.candles import Timeframe
 from apps.domain.environments import Exchange
+from apps.domain.markets import ZERO
 from apps.domain.orders import OrderListKind, OrderSide, OrderType, TimeInForce
 from apps.exchanges.errors import Unsupported
 
 if TYPE_CHECKING:
-    from apps.exchanges.ports import OrderListRequest, OrderRequest
+    from apps.exchanges.ports import OrderListRequest, OrderReport, OrderRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,8 +19,10 @@ class Capabilities:
 
     `quote_amount_sides`: sides on which a market order may be sized in quote. `attached_exits`:
     how many of stop loss and take profit an entry may carry (0, 1 or 2). `amends` and `replaces`:
-    how a resting order is changed. `candle_history`: how many candles back it tells, None without
-    a limit. `refuses_late_orders`: it drops an order that arrives after its deadline.
+    how a resting order is changed, in words. `amendable_types`: whose figures may change in place,
+    only the quantity and only downwards where the exchange `only_shrinks`. `candle_history`: how many
+    candles back it tells, None without a limit. `refuses_late_orders`: it drops an order that arrives
+    after its deadline.
     """
 
     exchange: Exchange
@@ -30,6 +33,8 @@ class Capabilities:
     attached_exits: int
     trailing_has_trigger: bool
     amends: str
+    amendable_types: frozenset[OrderType]
+    only_shrinks: bool
     replaces: str
     timeframes: frozenset[Timeframe]
     stream_timeframes: frozenset[Timeframe]
@@ -62,6 +67,24 @@ class Capabilities:
             raise self._unsupported(f"{request.kind.upper()} order lists")
         for order in request.orders:
             self.check_order(order)
+
+    def can_amend(self, current: "OrderReport", target: "OrderRequest") -> bool:
+        """Whether an edit of this resting order changes it in place, under the ids it has; any other edit
+        would be a cancel and a new order."""
+        if target.order_type not in self.amendable_types:
+            return False
+        if (current.order_type, current.side) != (target.order_type, target.side):
+            return False
+        if target.time_in_force is not TimeInForce.GTC or None in {
+            current.quantity,
+            target.quantity,
+        }:
+            return False
+        if not self.only_shrinks:
+            return True
+        prices = (current.price, current.trigger_price) == (target.price, target.trigger_price)
+        rest = (current.quantity or ZERO) - (current.filled_quantity or ZERO)
+        return prices and (target.quantity or ZERO) < rest
 
     def check_timeframe(self, timeframe: Timeframe, *, live: bool = False) -> None:
         """Raise Unsupported for candles of a length that the exchange does not make, or not live."""

@@ -17,7 +17,7 @@ from unfold.decorators import action, display
 from apps.brokers.models import Broker
 from apps.core.admin import FactAdmin, OwnedAdmin, OwnRelatedFilter, dialog_link, leave_dialog
 from apps.core.formats import NOTHING, price, quantity, share, signed_money
-from apps.domain.orders import LIVE_STATUSES, TERMINAL_STATUSES
+from apps.domain.orders import LIVE_STATUSES, TERMINAL_STATUSES, OrderStatus
 from apps.domain.risk import RiskState
 from apps.markets.models import Symbol
 from apps.trading import ledger_admin
@@ -25,7 +25,7 @@ from apps.trading.forms import EditForm, ExitsForm, OnceForm
 from apps.trading.models import Book, Fill, Order, OrderEvent, Position, RiskChange, RiskScope
 from apps.trading.path import NotChangeable, request_cancel, request_edit
 from apps.trading.protection import PositionClosed, set_exit_prices
-from apps.trading.selectors import is_editable, unrealized_pnl, with_last_price
+from apps.trading.selectors import is_cancellable, is_editable, unrealized_pnl, with_last_price
 from apps.trading.ticket import close_position
 from apps.trading.watch_admin import WatchAdmin
 from apps.trading.words import explain, shown_price
@@ -325,7 +325,7 @@ class OrderAdmin(FactAdmin):
     @display(description="Actions")
     def changes(self, order: Order) -> SafeString | str:
         """What can still be done about it."""
-        if order.status not in LIVE_STATUSES:
+        if order.status not in LIVE_STATUSES or order.is_amendment:
             return ""
         if order.cancel_requested_at:
             return "being cancelled"
@@ -347,7 +347,7 @@ class OrderAdmin(FactAdmin):
     def has_cancel_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """The owner, while it is not over and not being cancelled already."""
         order = self._find(request, object_id)
-        return bool(order and order.status in LIVE_STATUSES and not order.cancel_requested_at)
+        return order is not None and is_cancellable(order)
 
     def has_edit_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """The owner, of one that rests with a price of its own."""
@@ -379,23 +379,27 @@ class OrderAdmin(FactAdmin):
         permissions=["edit"],
         dialog={
             "title": "Change this order?",
-            "description": "A new order takes its place once the old one has ended, for what is not filled"
-            " by then.",
+            "description": "Where the exchange can, it changes the order where it rests. Otherwise a new"
+            " order takes its place once the old one has ended, for what is not filled by then.",
             "form_class": EditForm,
             "form_submit_text": "Change the order",
         },
     )
     def edit(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
-        """A new row instead of the old one."""
+        """Shows what came of it: the new order, a denial, or the old one that is being changed."""
         shown = form.order
         try:
-            shown = request_edit(
+            change = request_edit(
                 order=shown,
                 quantity=form.cleaned_data.get("quantity"),
                 price=form.cleaned_data.get("price"),
                 trigger_price=form.cleaned_data.get("trigger_price"),
                 now=timezone.now(),
             )
+            if change.is_amendment and change.status == OrderStatus.CREATED:
+                messages.info(request, "It is being changed. Its history tells when that is done.")
+            else:
+                shown = change
         except NotChangeable as error:
             messages.error(request, str(error))
         return leave_dialog(request, reverse("admin:trading_order_change", args=[shown.pk]))

@@ -56,7 +56,8 @@ class Signal:
     """A wish to trade: what, why, on which price it was decided, and when it stops being worth it (only
     entries do). The size is a base `quantity`, or a `quote_amount` to spend; an exit without one sells
     everything. With a `position_version` it holds for the position as it was then, and no other; what
-    `replaces` an order is not sent before that one is settled. `owner_id` says whose wish it is, where
+    `replaces` an order is not sent before that one is settled, unless the exchange `amends_to` that quantity
+    the order itself. `owner_id` says whose wish it is, where
     somebody from outside expressed it."""
 
     side: OrderSide
@@ -76,6 +77,7 @@ class Signal:
     time_in_force: TimeInForce = TimeInForce.GTC
     position_version: int | None = None
     replaces: Order | None = None
+    amends_to: Decimal | None = None
     owner_id: int | None = None
 
     @property
@@ -171,6 +173,7 @@ def place(*, book: Book, symbol: Symbol, signal: Signal, now: datetime) -> Order
         denial_code=denial.code if denial else "",
         reason=signal.reason,
         replaces_id=case.replaces_id,
+        amends_to=signal.amends_to,
         valid_until=min(signal.valid_until, now + ORDER_LIFETIME),
         terminal_at=now if denial else None,
         is_settled=denial is not None,

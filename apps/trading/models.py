@@ -172,6 +172,11 @@ class Order(OwnedModel):
         related_name="replacements",
         help_text="The order this one takes the place of; it is not sent before that one is settled",
     )
+    amends_to = QuantityField(
+        null=True,
+        help_text="It is a change of the order it replaces, which stays the same order at the exchange:"
+        " to this quantity, the filled part included",
+    )
     submitted_at = models.DateTimeField(null=True)
     send_deadline = models.DateTimeField(null=True)
     terminal_at = models.DateTimeField(null=True)
@@ -249,6 +254,11 @@ class Order(OwnedModel):
     def average_price(self) -> Decimal | None:
         """Quote paid or received per unit, None before the first fill."""
         return self.filled_quote / self.filled_quantity if self.filled_quantity else None
+
+    @property
+    def is_amendment(self) -> bool:
+        """Whether it is no order of its own but a change of the one it replaces."""
+        return self.amends_to is not None
 
     @property
     def denial_words(self) -> str:

@@ -19,12 +19,13 @@ from apps.domain.environments import Environment, Exchange
 from apps.domain.orders import OrderPurpose, OrderStatus
 from apps.exchanges import errors, ports
 from apps.exchanges.costs import costs_of
+from apps.trading.amendments import RESTING
 from apps.trading.gate import POLL_AGE
 from apps.trading.models import BrokerWatch, Order
 from apps.trading.pacing import Pace, next_turn, plan_pace
 from apps.trading.path import CANCEL_INTERVAL, move
 from apps.trading.selectors import list_uncancelled_orders, list_waiting_orders
-from apps.trading.settling import ANSWER_GRACE, RESTING, look_at_orders
+from apps.trading.settling import ANSWER_GRACE, look_at_orders
 from apps.trading.streams import ALIVE_FOR
 from apps.trading.sync import sweep, watch_of
 

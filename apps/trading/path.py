@@ -23,6 +23,7 @@ from apps.core.tasks import TaskName
 from apps.core.traces import current_trace_id
 from apps.core.venues import NotRunning
 from apps.domain.orders import (
+    LIVE_STATUSES,
     NEXT_STATUSES,
     OrderPurpose,
     OrderSide,
@@ -36,11 +37,13 @@ from apps.domain.orders import (
 from apps.exchanges import errors, ports
 from apps.exchanges.rounding import fit_to_market
 from apps.markets.models import Symbol
+from apps.trading.amendments import RESTING, describe, find_target, send_amendment, take_figures
 from apps.trading.events import link_to, record_event
 from apps.trading.gate import Signal, place
 from apps.trading.ledger import record_fills
 from apps.trading.models import Order
 from apps.trading.plausibility import find_contradiction
+from apps.trading.requests import ref_of, to_request
 from apps.trading.scopes import ENTRY_IS_STOPPED
 
 logger = logging.getLogger(__name__)
@@ -53,7 +56,6 @@ SEND_WINDOW = timedelta(seconds=5)
 CANCEL_INTERVAL = timedelta(seconds=10)
 #: How long a change may wait for the order it replaces to end.
 EDIT_LIFETIME = timedelta(seconds=30)
-_RESTING = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
 
 _ROWS = Rows(claimed=Order, broker=Broker, symbol=Symbol)
 # Claim, event and what is needed to send are one statement: all or nothing, in a single round trip.
@@ -61,13 +63,14 @@ _CLAIM = f"""
 WITH claimed AS (
     UPDATE trading_order AS o
     SET status = %(submitted)s, submitted_at = now(), send_deadline = now() + %(window)s,
-        quantity = CASE WHEN o.replaces_id IS NULL THEN o.quantity ELSE greatest(0, least(
+        quantity = CASE WHEN o.replaces_id IS NULL OR o.amends_to IS NOT NULL
+                   THEN o.quantity ELSE greatest(0, least(
             o.quantity - coalesce((SELECT sum(quantity) FROM trading_fill
                                    WHERE order_id = o.replaces_id AND created_at > o.created_at), 0),
             (SELECT quantity FROM trading_position
              WHERE id = o.position_id AND o.purpose <> %(entry)s))) END
     WHERE id = %(order_id)s AND status = %(created)s
-      AND (replaces_id IS NULL
+      AND (replaces_id IS NULL OR amends_to IS NOT NULL
            OR EXISTS (SELECT 1 FROM trading_order WHERE id = o.replaces_id AND is_settled))
       AND (purpose <> %(entry)s
            OR valid_until > now()
@@ -100,6 +103,9 @@ def submit_order(*, order_id: int) -> None:
     number of deliveries of the same task send the order once."""
     order = claim(order_id=order_id)
     if order is None:
+        return
+    if order.is_amendment:
+        _amend(order)
         return
     if order.replaces_id and not _is_worth_sending(order):
         message = "Nothing was left for it that the exchange would take: the order it replaces has filled."
@@ -155,7 +161,7 @@ def _send(order: Order) -> ports.OrderReport | errors.ExchangeError | Unclear:
     """The one call that places an order. Definite answers come back as values; anything else is unclear."""
     assert order.send_deadline is not None  # noqa: S101  only claimed orders get here
     try:
-        request = fit_to_market(_to_request(order), order.symbol.to_market())
+        request = fit_to_market(to_request(order), order.symbol.to_market())
         return connect(order.broker).place_order(request, deadline=order.send_deadline)
     except errors.OutcomeUnknown as error:
         logger.warning("order %s: outcome unknown: %s", order.client_order_id, error)
@@ -166,25 +172,6 @@ def _send(order: Order) -> ports.OrderReport | errors.ExchangeError | Unclear:
         return error
     except NotRunning as error:
         return errors.ExchangeUnavailable(str(error))
-
-
-def _to_request(order: Order) -> ports.OrderRequest:
-    """The row as the exchange is asked; raises InvalidOrder for one that makes no sense."""
-    try:
-        return ports.OrderRequest(
-            symbol=order.symbol.name,
-            side=OrderSide(order.side),
-            order_type=OrderType(order.order_type),
-            client_order_id=order.client_order_id,
-            quantity=order.quantity,
-            quote_amount=order.quote_amount,
-            price=order.price,
-            trigger_price=order.trigger_price,
-            time_in_force=TimeInForce(order.time_in_force),
-            is_exit=OrderPurpose(order.purpose).reduces,
-        )
-    except ValueError as error:
-        raise errors.InvalidOrder(f"Not sent: {error}") from error
 
 
 @transaction.atomic
@@ -200,6 +187,7 @@ def apply_report(
     either. `asked_at` is when the question left, None for news that nobody asked for. Locks the order's
     row."""
     order = _lock(order_id)
+    amendment = take_figures(order, report)
     if why := find_contradiction(order, report):
         _flag(order, why, report, now)
         return order
@@ -209,6 +197,8 @@ def apply_report(
         _take_over(order, report, now=now, asked_at=asked_at)
     order.is_settled = _is_settled(order)
     order.save()
+    if amendment:
+        _conclude(amendment, order, report, now)
     if (order.status, order.filled_quantity) != before or order.is_settled != was_settled:
         record_event(order, at=now, message=_describe(order), raw=report.raw)
         _call_who_waits(order)
@@ -271,7 +261,7 @@ def _is_succeeded(order: Order) -> bool:
     """Whether another exit or leg has taken its place, of which a position has one of each kind."""
     if not OrderPurpose(order.purpose).reduces or not order.position_id:
         return False
-    others = Order.objects.filter(position=order.position_id, purpose=order.purpose)
+    others = Order.objects.filter(position=order.position_id, purpose=order.purpose, amends_to=None)
     return others.filter(is_settled=False).exclude(pk=order.pk).exists()
 
 
@@ -299,7 +289,7 @@ def _call_who_waits(order: Order) -> None:
     """Have those run for whom a change of this order may be what they wait for."""
     if order.position_id:
         enqueue_on_commit(TaskName.GUARD_POSITION, position_id=order.position_id)
-    if order.cancel_requested_at and order.status in _RESTING:
+    if order.cancel_requested_at and order.status in RESTING:
         enqueue_on_commit(TaskName.CANCEL_ORDER, order_id=order.pk)
     if not order.is_settled:
         return
@@ -363,7 +353,7 @@ def move(
     """Change the status for a reason that carries no fills; False when the order has moved on already."""
     order = _lock(order_id)
     current = OrderStatus(order.status)
-    if current == status or current in _RESTING or current.is_terminal:
+    if current == status or current in RESTING or current.is_terminal:
         return False
     _change_status(order, status, now)
     order.is_settled = status.is_terminal
@@ -371,6 +361,44 @@ def move(
     record_event(order, at=now, message=message, raw=raw)
     _call_who_waits(order)
     return True
+
+
+def _amend(amendment: Order) -> None:
+    """Ask the exchange once to change the order, then look what it has: no answer says that it was done."""
+    order = Order.objects.select_related("symbol", "broker").get(replacements=amendment.pk)
+    if order.status not in RESTING or order.cancel_requested_at:
+        message = f"Not sent: order {order.pk} rests no more, or is being cancelled."
+        move(
+            order_id=amendment.pk,
+            status=OrderStatus.CANCELLED,
+            message=message,
+            now=timezone.now(),
+        )
+        return
+    status, message = OrderStatus.UNKNOWN, "The order does not show it yet. It is being looked up."
+    try:
+        client = connect(order.broker)
+        send_amendment(amendment, order, client)
+        with suppress(errors.ExchangeError):
+            look_up(order=order, client=client, now=timezone.now())
+    except errors.OutcomeUnknown as error:
+        message = f"No clear answer: {error} It is being looked up and will not be asked again."
+    except (errors.ExchangeError, NotRunning) as error:
+        status, message = OrderStatus.REJECTED, f"Order {order.pk} stands as it was: {error}"
+    # Where the look-up has shown it, it has moved on already.
+    move(order_id=amendment.pk, status=status, message=message, now=timezone.now())
+
+
+def _conclude(amendment: Order, order: Order, report: ports.OrderReport, now: datetime) -> None:
+    """The exchange has made the change."""
+    figures = describe(order)
+    record_event(order, at=now, message=f"Changed in place to {figures}.", raw=report.raw)
+    amendment = _lock(amendment.pk)
+    _change_status(amendment, OrderStatus.CANCELLED, now)
+    amendment.is_settled = True
+    amendment.save(update_fields=["status", "terminal_at", "is_settled"])
+    message = f"Done: order {order.pk} is now of {figures}."
+    record_event(amendment, at=now, message=message)
 
 
 @transaction.atomic
@@ -393,7 +421,7 @@ def request_cancel(*, order_id: int, now: datetime, reason: str) -> None:
         order.save(update_fields=["cancel_requested_at"])
         record_event(order, at=now, message=f"To be cancelled: {reason}")
         # One whose outcome is unknown has to be found before it can be cancelled.
-        if order.status in _RESTING:
+        if order.status in RESTING:
             enqueue_on_commit(TaskName.CANCEL_ORDER, order_id=order_id)
 
 
@@ -403,7 +431,7 @@ def cancel_order(*, order_id: int, now: datetime) -> None:
     what a look-up shows counts."""
     due = Q(cancel_sent_at=None) | Q(cancel_sent_at__lte=now - CANCEL_INTERVAL)
     wished = Order.objects.filter(
-        due, pk=order_id, status__in=_RESTING, cancel_requested_at__isnull=False
+        due, pk=order_id, status__in=RESTING, cancel_requested_at__isnull=False
     )
     if not wished.update(cancel_sent_at=now):
         return
@@ -430,19 +458,6 @@ def _tell_of_refused_cancel(order: Order, error: errors.Rejected, now: datetime)
         advice="It is asked again by itself. Cancel it on the exchange's own page if that is urgent.",
         link=link_to(order),
         now=now,
-    )
-
-
-def ref_of(order: Order) -> ports.OrderRef:
-    """How the exchange knows an order of ours; one that was placed elsewhere by the exchange's id alone."""
-    is_external = order.source == OrderSource.EXTERNAL
-    return ports.OrderRef(
-        symbol=order.symbol.name,
-        client_order_id=None if is_external else order.client_order_id,
-        # Both where both are known: some exchanges find an order sooner, and cheaper, by their own.
-        exchange_order_id=order.exchange_order_id or None,
-        order_type=OrderType(order.order_type),
-        placed_at=order.submitted_at,
     )
 
 
@@ -478,9 +493,10 @@ def request_edit(
     trigger_price: Decimal | None,
     now: datetime,
 ) -> Order:
-    """A new order, through the gate, for what is to stand instead of `order`, which gets a cancel wish;
-    None keeps what it has. It is sent when the old one has ended, for the new quantity less all that
-    one has filled. Raises NotChangeable; a denial leaves the old order as it is."""
+    """A new row, through the gate, for what is to stand instead of `order`; None keeps what it has. Where
+    the exchange can it changes the order in place; else that one gets a cancel wish, and the new one is
+    sent when it has ended, for the new quantity less all that it has filled. Raises NotChangeable; a
+    denial leaves the old order as it is."""
     order = _lock(order.pk)
     if OrderStatus(order.status).is_terminal:
         raise NotChangeable(f"The order is {order.get_status_display()}: place a new one.")
@@ -490,30 +506,37 @@ def request_edit(
         raise NotChangeable(
             "It follows its position: change the position's stop-loss or take-profit."
         )
-    if order.cancel_requested_at:
+    if order.cancel_requested_at or order.replacements.filter(status__in=LIVE_STATUSES).exists():
         raise NotChangeable("The order is being cancelled or changed already: wait for it.")
     target = quantity or order.quantity or Decimal(0)
     if target <= order.filled_quantity:
         raise NotChangeable(f"It has filled {order.filled_quantity.normalize():f} already.")
+    price, trigger_price = price or order.price, trigger_price or order.trigger_price
+    if (target, price, trigger_price) == (order.quantity, order.price, order.trigger_price):
+        raise NotChangeable("These are the figures it has.")
+    in_place = find_target(order, quantity=target, price=price, trigger_price=trigger_price)
     signal = Signal(
         side=OrderSide(order.side),
         order_type=OrderType(order.order_type),
         purpose=OrderPurpose(order.purpose),
         source=OrderSource(order.source),
         dedup_key=f"edit-{order.pk}-{order.replacements.count()}",
-        reason=f"Takes the place of order {order.pk} with other figures.",
+        reason=f"Changes order {order.pk} where it rests."
+        if in_place
+        else f"Takes the place of order {order.pk} with other figures.",
         reference_price=price or trigger_price or order.reference_price,
         valid_until=now + EDIT_LIFETIME,
         quantity=target - order.filled_quantity,
-        price=price or order.price,
-        trigger_price=trigger_price or order.trigger_price,
+        price=in_place.price if in_place else price,
+        trigger_price=in_place.trigger_price if in_place else trigger_price,
         time_in_force=TimeInForce(order.time_in_force),
         stop_loss=order.stop_loss,
         take_profit=order.take_profit,
         replaces=order,
+        amends_to=in_place.quantity if in_place else None,
     )
     replacement = place(book=order.book, symbol=order.symbol, signal=signal, now=now)
-    if replacement.status != OrderStatus.DENIED:
+    if replacement.status != OrderStatus.DENIED and not in_place:
         reason = f"Order {replacement.pk} takes its place."
         request_cancel(order_id=order.pk, now=now, reason=reason)
     return replacement

@@ -237,7 +237,7 @@ def _lock(position_id: int, now: datetime) -> _Case:
     """Orders, then the broker as the gate does, then the position: who changes an order goes to the gate
     after it, and who books a fill to the position."""
     sells = Order.objects.filter(position=position_id, side=OrderSide.SELL)
-    ours = sells.exclude(source=OrderSource.EXTERNAL).order_by("pk")
+    ours = sells.exclude(source=OrderSource.EXTERNAL).filter(amends_to=None).order_by("pk")
     live = ours.filter(is_settled=False)
     list(live.select_for_update(no_key=True).values_list("pk"))
     Broker.objects.select_for_update(of=("self",), no_key=True).only("pk").get(

@@ -85,20 +85,25 @@ def list_equity_points(broker: Broker) -> list[dict[str, float]]:
     ]
 
 
+def is_cancellable(order: Order) -> bool:
+    """Whether it is an order that has not ended, nor is to."""
+    is_wanted = order.status in LIVE_STATUSES and order.cancel_requested_at is None
+    return is_wanted and not order.is_amendment
+
+
 def is_editable(order: Order) -> bool:
     """Whether it rests, or is about to, with figures that a person can still change."""
     return (
-        order.status in LIVE_STATUSES
+        is_cancellable(order)
         and order.order_type != OrderType.MARKET
         and order.source != OrderSource.EXTERNAL
-        and order.cancel_requested_at is None
     )
 
 
 def list_unsettled_orders(broker_id: int) -> list[Order]:
     """Sent orders of a broker that the monitor still has to ask about, oldest first."""
     return list(
-        Order.objects.select_related("symbol", "broker")
+        Order.objects.select_related("symbol", "broker", "replaces__symbol")
         .filter(broker_id=broker_id, is_settled=False)
         .exclude(status=OrderStatus.CREATED)
         .order_by("pk")
@@ -115,7 +120,7 @@ def has_orders_in_flight(broker_id: int) -> bool:
 def list_waiting_orders(*, created_before: datetime) -> list[Order]:
     """Orders that still wait to be sent though they were created before this: their message may be lost.
     Those that wait for the order they replace are not meant."""
-    ready = Q(replaces=None) | Q(replaces__is_settled=True)
+    ready = Q(replaces=None) | Q(amends_to__isnull=False) | Q(replaces__is_settled=True)
     return list(
         Order.objects.select_related("broker").filter(
             ready, status=OrderStatus.CREATED, created_at__lt=created_before

@@ -3,6 +3,7 @@ and what even its name does not find is searched for in all that the exchange te
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -17,6 +18,7 @@ from apps.domain.environments import Environment, Exchange
 from apps.domain.orders import OrderStatus
 from apps.exchanges import errors, ports
 from apps.exchanges.costs import MonitorCosts, costs_of
+from apps.trading.amendments import RESTING
 from apps.trading.events import link_to
 from apps.trading.models import Order
 from apps.trading.path import apply_report, look_up, move, record_absence, with_fills
@@ -33,7 +35,6 @@ ABSENCE_INTERVAL = timedelta(seconds=10)
 HISTORY_SLACK = timedelta(hours=1)
 #: More orders than this are looked for together, where one question of history tells of all.
 MOST_ONE_BY_ONE = 3
-RESTING = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
 
 
 def look_at_orders(*, broker: Broker, client: ports.ExchangeClient, now: datetime) -> None:
@@ -147,6 +148,9 @@ def _settle(order: Order, search: "_Search", now: datetime) -> None:
     if order.looked_up_at and now - order.looked_up_at < ABSENCE_INTERVAL:
         return
     Order.objects.filter(pk=order.pk).update(looked_up_at=now)
+    if order.is_amendment:
+        _settle_amendment(order, search, now)
+        return
     try:
         look_up(order=order, client=search.client, now=now)
     except errors.OrderNotFound:
@@ -154,6 +158,21 @@ def _settle(order: Order, search: "_Search", now: datetime) -> None:
             _look_elsewhere(order, search, now)
         elif record_absence(order_id=order.pk, now=now) >= ABSENCES:
             _tell_of_missing(order, now)
+
+
+def _settle_amendment(amendment: Order, search: "_Search", now: datetime) -> None:
+    """Look whether the order has the wanted figures. That it has not is believed as an absence is: after
+    three look-ups, all begun when the change could no longer arrive."""
+    assert amendment.replaces and amendment.send_deadline  # noqa: S101, PT018  it changes an order, and was sent
+    with suppress(errors.OrderNotFound):
+        look_up(order=amendment.replaces, client=search.client, now=now)
+    if min(now, search.exchange_now) <= amendment.send_deadline + ANSWER_GRACE:
+        return
+    if record_absence(order_id=amendment.pk, now=now) >= ABSENCES:
+        message = (
+            f"Never done: order {amendment.replaces_id} stood as it was in {ABSENCES} look-ups."
+        )
+        move(order_id=amendment.pk, status=OrderStatus.REJECTED, message=message, now=now)
 
 
 def _tell_of_missing(order: Order, now: datetime) -> None:

@@ -23,6 +23,17 @@ _WORDS = {
     _S.EXPIRED: "It was not sent, or not filled, in time. Nothing to do: place a new order if you still"
     " want it.",
 }
+#: Of a change of another order, which never rests or fills itself.
+_AMENDMENT_WORDS = {
+    _S.CREATED: "The exchange is to change order {order} where it rests. It waits for a worker to send it.",
+    _S.SUBMITTED: "The exchange has been asked to change order {order} where it rests.",
+    _S.UNKNOWN: "The exchange gave no clear answer whether it changed order {order}. That one is looked at"
+    " until it shows the new figures, or it is certain that it will not; nothing is asked twice.",
+    _S.CANCELLED: "It was no order of its own but a change of order {order}: the last line of the history"
+    " below tells whether it was made.",
+    _S.REJECTED: "The exchange did not change order {order}, which stands as it was. Its reason is the last"
+    " line of the history below. You can still cancel that order and place a new one.",
+}
 
 
 def explain(order: Order) -> str:
@@ -30,8 +41,10 @@ def explain(order: Order) -> str:
     status = OrderStatus(order.status)
     if status is OrderStatus.DENIED:
         return order.denial_words
-    if status is OrderStatus.CREATED and order.replaces_id:
+    if status is OrderStatus.CREATED and order.replaces_id and not order.is_amendment:
         return f"It waits until order {order.replaces_id} is settled, whose place it takes."
+    if order.is_amendment and status is not OrderStatus.EXPIRED:
+        return _AMENDMENT_WORDS[status].format(order=order.replaces_id)
     words = _WORDS[status]
     if not status.is_terminal and order.cancel_requested_at:
         return f"It is being cancelled; that is certain when the exchange confirms. {words}"

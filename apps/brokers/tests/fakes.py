@@ -100,6 +100,8 @@ def capabilities_of(exchange: Exchange) -> Capabilities:
         attached_exits=1,
         trailing_has_trigger=False,
         amends="its price",
+        amendable_types=frozenset(),
+        only_shrinks=False,
         replaces="",
         timeframes=frozenset({Timeframe.M5, Timeframe.M1}),
         stream_timeframes=frozenset({Timeframe.M1}),

@@ -150,6 +150,9 @@ CAPABILITIES = Capabilities(
     attached_exits=2,
     trailing_has_trigger=False,
     amends="conditional orders, while they wait for their trigger",
+    amendable_types=frozenset(kind for kind in OrderType if kind.is_conditional)
+    - {OrderType.TRAILING_STOP},
+    only_shrinks=False,
     replaces=(
         "limit orders; when the new one is refused the old one may be gone, and a fill in the last"
         " instant is not seen"

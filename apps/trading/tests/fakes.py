@@ -49,9 +49,10 @@ def make_report(
 
 @dataclass
 class FakeExchange:
-    """Counts what is sent; `on_place`, `on_fetch` and `on_cancel` return a report or raise."""
+    """Counts what is sent; `on_place`, `on_edit`, `on_fetch` and `on_cancel` return a report or raise."""
 
     on_place: Callable[[], ports.OrderReport] = lambda: make_report(OrderStatus.OPEN)
+    on_edit: Callable[[], ports.OrderReport] = lambda: make_report(OrderStatus.OPEN)
     on_fetch: Callable[[], ports.OrderReport] = lambda: make_report(OrderStatus.OPEN)
     on_cancel: Callable[[], ports.OrderReport | None] = lambda: None
     fills: list[ports.Fill] = field(default_factory=list)
@@ -62,6 +63,7 @@ class FakeExchange:
     clock: datetime = NOW
     placed: list[ports.OrderRequest] = field(default_factory=list)
     cancelled: list[ports.OrderRef] = field(default_factory=list)
+    edited: list[ports.OrderRequest] = field(default_factory=list)
     asked: list[str | None] = field(default_factory=list)
     fetched: int = 0
 
@@ -72,6 +74,12 @@ class FakeExchange:
     def cancel_order(self, ref: ports.OrderRef) -> ports.OrderReport | None:
         self.cancelled.append(ref)
         return self.on_cancel()
+
+    def edit_order(
+        self, current: ports.OrderReport, target: ports.OrderRequest, *, deadline: datetime
+    ) -> ports.EditReport:
+        self.edited.append(target)
+        return ports.EditReport(method=ports.EditMethod.AMENDED, order=self.on_edit())
 
     def fetch_order(self, ref: ports.OrderRef) -> ports.OrderReport:
         self.fetched += 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 
 from apps.domain.orders import OrderStatus
 from apps.exchanges import errors, ports
@@ -65,7 +66,7 @@ class ModelExchange:
     is_reachable: bool = True
     book: dict[str, Placed] = field(default_factory=dict)
     sent: Counter[str] = field(default_factory=Counter)
-    travelling: list[tuple[ports.OrderRequest, datetime]] = field(default_factory=list)
+    travelling: list[Callable[[], object]] = field(default_factory=list)
     fills_told_from: dict[str, datetime] = field(default_factory=dict)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
@@ -80,7 +81,7 @@ class ModelExchange:
         if fate is Fate.REFUSED:
             raise errors.InsufficientFunds("too little money")
         if fate is Fate.DELAYED:
-            self.travelling.append((request, deadline))
+            self.travelling.append(partial(self.arrive, request, deadline))
         if fate in {Fate.LOST, Fate.DELAYED}:
             raise errors.OutcomeUnknown("no answer")
         if not self.arrive(request, deadline):
@@ -95,6 +96,26 @@ class ModelExchange:
             raise errors.OutcomeUnknown("no such order is open")
         placed.status = OrderStatus.CANCELLED
         return None
+
+    def edit_order(
+        self, current: ports.OrderReport, target: ports.OrderRequest, *, deadline: datetime
+    ) -> ports.EditReport:
+        fate = self.fate
+        if fate is Fate.DIED_BEFORE:
+            raise Crash
+        self.sent[target.client_order_id] += 1
+        self.before_arrival()
+        if fate is Fate.REFUSED:
+            raise errors.InsufficientFunds("too little money")
+        if fate is Fate.DELAYED:
+            self.travelling.append(partial(self.amend, current, target, deadline))
+        if fate in {Fate.LOST, Fate.DELAYED}:
+            raise errors.OutcomeUnknown("no answer")
+        if not self.amend(current, target, deadline):
+            raise errors.InvalidOrder("not any more")
+        self.before_answer()
+        order = self._answer(self.book[current.client_order_id or ""], fate)
+        return ports.EditReport(method=ports.EditMethod.AMENDED, order=order)
 
     def fetch_order(self, ref: ports.OrderRef) -> ports.OrderReport:
         self._check_reachable()
@@ -162,6 +183,17 @@ class ModelExchange:
         self.book[request.client_order_id] = placed
         if request.price is None:
             self.fill(placed, placed.quantity)
+        return True
+
+    def amend(
+        self, current: ports.OrderReport, target: ports.OrderRequest, deadline: datetime
+    ) -> bool:
+        """Change an order that rests, unless it is too late or has filled too far."""
+        placed = self.book[current.client_order_id or ""]
+        total = (target.quantity or Decimal(0)) + (current.filled_quantity or Decimal(0))
+        if placed.status.is_terminal or self.now > deadline or total <= placed.filled:
+            return False
+        placed.request = replace(placed.request, quantity=total, price=target.price)
         return True
 
     def fill(

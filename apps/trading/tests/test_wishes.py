@@ -135,7 +135,7 @@ def test_an_edit_waits_until_the_old_order_has_ended(resting: Order, now: dateti
 def test_an_edit_is_sent_for_what_the_old_order_left(
     resting: Order, now: datetime, sent: list[tuple[TaskName, int]]
 ) -> None:
-    new = edit(resting, now, quantity=Decimal("0.9"))
+    new = edit(resting, now, quantity=Decimal("0.9"), price=Decimal(98))
     Order.objects.filter(pk=new.pk).update(valid_until=datetime(2100, 1, 1, tzinfo=now.tzinfo))
 
     report = make_report(OrderStatus.CANCELLED, make_fill("0.3", "99"))
@@ -150,7 +150,7 @@ def test_an_edit_is_sent_for_what_the_old_order_left(
 def test_an_edit_is_not_sent_when_nothing_is_left(
     resting: Order, exchange: FakeExchange, now: datetime
 ) -> None:
-    new = edit(resting, now, quantity=Decimal("0.5"))
+    new = edit(resting, now, quantity=Decimal("0.5"), price=Decimal(98))
     Order.objects.filter(pk=new.pk).update(valid_until=datetime(2100, 1, 1, tzinfo=now.tzinfo))
     report = make_report(OrderStatus.FILLED, make_fill("1", "99"))
     apply_report(order_id=resting.pk, report=report, now=now)

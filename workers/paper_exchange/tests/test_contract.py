@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -333,6 +334,32 @@ def test_order_is_edited_in_place_and_by_another_one(client: ExchangeClient) -> 
     assert dearer.method is EditMethod.REPLACED
     (left,) = client.fetch_open_orders(SYMBOL)
     assert (left.price, left.quantity) == (first.price + 1, Decimal("0.005"))
+
+
+def test_change_in_place_shows_under_the_same_name(client: ExchangeClient) -> None:
+    is_limit = OrderType.LIMIT in client.capabilities.amendable_types
+    wanted = (
+        resting(client)
+        if is_limit
+        else order(
+            OrderSide.SELL,
+            OrderType.STOP_LOSS,
+            quantity=Decimal("0.01"),
+            trigger_price=beside(holding(client), "-0.2"),
+        )
+    )
+    placed = client.place_order(wanted, deadline=deadline())
+    current = replace(client.fetch_order(placed.ref), order_type=wanted.order_type)
+    target = replace(wanted, quantity=Decimal("0.005"))
+
+    assert client.capabilities.can_amend(current, target)
+    edited = client.edit_order(current, target, deadline=deadline())
+    found = client.fetch_order(placed.ref)
+
+    assert edited.method is EditMethod.AMENDED
+    assert (found.client_order_id, found.quantity) == (wanted.client_order_id, Decimal("0.005"))
+    assert (found.price, found.trigger_price) == (wanted.price, wanted.trigger_price)
+    assert found.status is OrderStatus.OPEN
 
 
 def test_feed_tells_what_was_missed_and_what_happens(exchange: Exchange, served: Process) -> None:

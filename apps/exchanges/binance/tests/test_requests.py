@@ -14,6 +14,7 @@ import pytest
 from apps.domain.candles import Timeframe
 from apps.domain.orders import OrderListKind, OrderSide, OrderStatus, OrderType, TimeInForce
 from apps.exchanges.binance.client import BinanceClient
+from apps.exchanges.binance.constants import CAPABILITIES
 from apps.exchanges.binance.order_form import list_params, order_params
 from apps.exchanges.errors import InvalidOrder, OutcomeUnknown, Unsupported
 from apps.exchanges.limits import MemoryLimitStore
@@ -358,9 +359,10 @@ def test_smaller_quantity_is_amended_in_place_under_the_same_name(shared: Path) 
     transport = StubTransport(answer(amended(shared, "mine")))
     current = resting(client_order_id="mine", filled_quantity=Decimal("0.0002"))
 
-    edited = client(transport).edit_order(
-        current, order(quantity=Decimal("0.0005")), deadline=DEADLINE
-    )
+    target = order(quantity=Decimal("0.0005"))
+
+    assert CAPABILITIES.can_amend(current, target)
+    edited = client(transport).edit_order(current, target, deadline=DEADLINE)
 
     assert edited.method is EditMethod.AMENDED
     assert (transport.requests[0].method, transport.requests[0].path) == (
@@ -398,9 +400,10 @@ def replaced(shared: Path) -> dict[str, Any]:
 def test_any_other_change_cancels_and_replaces(shared: Path, changes: dict[str, Any]) -> None:
     transport = StubTransport(answer(replaced(shared)))
 
-    edited = client(transport).edit_order(
-        resting(client_order_id="mine"), order(**changes), deadline=DEADLINE
-    )
+    current, target = resting(client_order_id="mine"), order(**changes)
+
+    assert not CAPABILITIES.can_amend(current, target)
+    edited = client(transport).edit_order(current, target, deadline=DEADLINE)
 
     assert (edited.method, edited.order.exchange_order_id) == (EditMethod.REPLACED, "10")
     assert (

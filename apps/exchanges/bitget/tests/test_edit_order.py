@@ -71,7 +71,7 @@ def waiting(**changes: Any) -> OrderReport:
     """A conditional order of ours that waits, as a list tells it: without its type."""
     at = NOW - timedelta(hours=1)
     report = OrderReport.acknowledged(STOP, exchange_order_id="7", at=at, raw={})
-    return replace(report, order_type=None, **changes)
+    return replace(report, **{"order_type": None} | changes)
 
 
 def test_limit_order_is_replaced_with_price_and_size_and_a_new_id() -> None:
@@ -85,6 +85,7 @@ def test_limit_order_is_replaced_with_price_and_size_and_a_new_id() -> None:
         stop_loss=AttachedExit(trigger_price=Decimal(60000)),
     )
 
+    assert not CAPABILITIES.can_amend(resting(), target)
     report = client(transport).edit_order(resting(), target, deadline=DEADLINE)
 
     assert asked(transport) == ["GET orderInfo", "POST cancel-replace-order"]
@@ -190,6 +191,7 @@ def test_conditional_order_is_amended_in_place(order_type: OrderType | None) -> 
     current = replace(waiting(), order_type=order_type)
     target = replace(STOP, client_order_id=NEW_ID, trigger_price=Decimal(41000))
 
+    assert CAPABILITIES.can_amend(waiting(order_type=STOP.order_type), target)
     report = client(transport).edit_order(current, target, deadline=DEADLINE)
 
     assert asked(transport) == ["POST modify-plan-order"]

@@ -31,6 +31,7 @@ from apps.exchanges.http import ConnectionCut, HttpAnswer, NotSent
 from apps.exchanges.kraken import client as client_module
 from apps.exchanges.kraken.auth import sign
 from apps.exchanges.kraken.client import KrakenClient
+from apps.exchanges.kraken.constants import CAPABILITIES
 from apps.exchanges.kraken.tests.payloads import (
     SECRET,
     body_of,
@@ -734,6 +735,7 @@ def test_order_is_amended_in_place(resting: OrderReport) -> None:
     transport = StubTransport(result({"amend_id": "T1"}))
     target = order(quantity=Decimal("0.4"), price=Decimal(49000), client_order_id="b" * 32)
 
+    assert CAPABILITIES.can_amend(resting, target)
     edited = client(transport).edit_order(resting, target, deadline=DEADLINE)
 
     assert calls(transport) == ["AmendOrder"]
@@ -844,6 +846,7 @@ def test_other_changes_of_special_orders_are_refused(resting: OrderReport) -> No
     in_quote = replace(resting, quantity=None, quote_amount=Decimal(50))
 
     for current, target in ((trailing, further), (in_quote, order())):
+        assert not CAPABILITIES.can_amend(current, target)
         with pytest.raises(Unsupported, match="Kraken has no changes of"):
             client(StubTransport()).edit_order(current, target, deadline=DEADLINE)
 
