@@ -28,14 +28,19 @@ def check_parameters(family: list[ast.ClassDef]) -> Iterator[Problem]:
         yield Problem(declared.lineno, message)
 
 
+def list_entries(declared: ast.expr | None) -> Iterator[tuple[ast.expr, str, Any]]:
+    """Of a dictionary as it is written each key with its name and value; None for what is computed."""
+    if isinstance(declared, ast.Dict):
+        for key, entry in zip(declared.keys, declared.values, strict=True):
+            name = _text(key)
+            if key is not None and name is not None:
+                yield key, name, _evaluate(entry)
+
+
 def find_default(family: list[ast.ClassDef], name: str) -> Any:
     """The default of a parameter as it is written; None where there is none."""
-    declared = find_attribute(family, ATTRIBUTE)
-    if not isinstance(declared, ast.Dict):
-        return None
-    for key, entry in zip(declared.keys, declared.values, strict=True):
-        value = _evaluate(entry) if _text(key) == name else None
-        if isinstance(value, dict):
+    for _key, declared, value in list_entries(find_attribute(family, ATTRIBUTE)):
+        if declared == name and isinstance(value, dict):
             return value.get("default")
     return None
 
@@ -45,6 +50,14 @@ def name_used(node: ast.AST) -> str | None:
     if isinstance(node, ast.Subscript) and _is_params(node.value):
         return _text(node.slice)
     return None
+
+
+def name_asked_for(node: ast.expr) -> str | None:
+    """The name in `self.params.get("name")`."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or not node.args:
+        return None
+    is_get = node.func.attr == "get" and _is_params(node.func.value)
+    return _text(node.args[0]) if is_get else None
 
 
 def _check_entries(declared: ast.Dict) -> Iterator[Problem]:
@@ -75,18 +88,10 @@ def _check_uses(family: list[ast.ClassDef], declared: set[str]) -> Iterator[Prob
         name = name_used(node)
         if name is not None and name not in declared:
             yield Problem(node.lineno, f"There is no parameter {name} in {ATTRIBUTE}. {known}")
-        name = _name_asked_for(node)
+        name = name_asked_for(node)
         if name is not None and name not in declared:
             message = f"Nobody can tune {name}: it is not in {ATTRIBUTE}. {known}"
             yield Problem(node.lineno, message, Severity.WARNING)
-
-
-def _name_asked_for(node: ast.expr) -> str | None:
-    """The name in `self.params.get("name")`."""
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or not node.args:
-        return None
-    is_get = node.func.attr == "get" and _is_params(node.func.value)
-    return _text(node.args[0]) if is_get else None
 
 
 def _is_params(node: ast.expr) -> bool:
