@@ -62,7 +62,7 @@ class _Comparison:
         self._ours = {
             order.client_order_id: order
             for order in Order.objects.filter(broker=broker)
-            .select_related("symbol")
+            .select_related("symbol", "replaces")
             .prefetch_related("fills")
         }
         self._theirs: defaultdict[str, list[paper.Order]] = defaultdict(list)
@@ -85,13 +85,14 @@ class _Comparison:
                 yield from self._without_a_trace(ours)
             else:
                 yield from self._order(ours, theirs[0])
+                yield from self._edit(ours, theirs[0])
         yield from self._ledger()
 
     def _without_a_trace(self, ours: Order) -> Iterator[tuple[str, str]]:
         """Only what says that it never got there may be missing."""
         if not ours.is_settled:
             yield "unsettled", f"{_name(ours)}, and the exchange has never seen it"
-        elif ours.status not in _NOT_SENT and ours.submitted_at is not None:
+        elif ours.submitted_at and ours.status not in _NOT_SENT and not _had_nothing_left(ours):
             yield "lost", f"{_name(ours)}, but the exchange has never seen it"
 
     def _order(self, ours: Order, theirs: paper.Order) -> Iterator[tuple[str, str]]:
@@ -112,6 +113,18 @@ class _Comparison:
         if our_fills != their_fills:
             yield "fills", f"{_name(ours)}: {_list(our_fills)} against {_list(their_fills)}"
 
+    def _edit(self, ours: Order, theirs: paper.Order) -> Iterator[tuple[str, str]]:
+        """What takes an order's place came after its end, and asked for no more than it had left."""
+        if ours.replaces is None or ours.replaces.client_order_id not in self._theirs:
+            return
+        before = self._theirs[ours.replaces.client_order_id][0]
+        if before.is_open or before.updated_ms > theirs.created_ms:
+            yield "edit", f"{_name(ours)}, and was placed before order {ours.replaces.pk} had ended"
+        is_more = theirs.quantity + before.filled_quantity > before.quantity
+        if is_more and ours.purpose == ours.replaces.purpose:
+            figures = f"{theirs.quantity:f} after {before.filled_quantity:f} of {before.quantity:f}"
+            yield "edit", f"{_name(ours)}: {figures}"
+
     def _ledger(self) -> Iterator[tuple[str, str]]:
         """What the open lots hold is what the account holds, and nothing came from outside."""
         bases = {order.symbol.base for order in self._ours.values()}
@@ -125,6 +138,13 @@ class _Comparison:
                 yield "ledger", f"{ours:f} {asset} against a balance of {theirs:f}"
         for transfer in Transfer.objects.filter(broker=self._broker, asset__in=bases):
             yield "ledger", f"{transfer.quantity:f} {transfer.asset} were taken for a transfer"
+
+
+def _had_nothing_left(edit: Order) -> bool:
+    """Whether the order that it was to replace has filled so far that it was not worth sending any more."""
+    market, price = edit.symbol.to_market(), edit.price or Decimal(0)
+    is_worth_it = market.is_sellable(edit.quantity or Decimal(0), price)
+    return edit.replaces is not None and edit.status == OrderStatus.CANCELLED and not is_worth_it
 
 
 def _name(order: Order) -> str:

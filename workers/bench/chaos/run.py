@@ -2,21 +2,20 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
-from urllib.error import URLError
 
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
 from apps.bots.models import Activation
+from apps.brokers.models import Broker
 from apps.domain.environments import Exchange
 from apps.domain.orders import OrderStatus
 from apps.trading.models import Fill, Order
-from workers.bench.chaos import faults
+from workers.bench.chaos.faults import Faults, revoke
 from workers.bench.chaos.judge import Violation, judge
 from workers.bench.chaos.killers import Killers
 from workers.bench.chaos.plan import Deed, Plan
@@ -25,7 +24,9 @@ from workers.bench.chaos.traders import Traders, open_books
 
 DATABASE_AWAY = (DatabaseError, InterfaceError)
 PRICE_SECONDS = 2.0
-CANCEL_SECONDS = 1.0
+DOUBT_SECONDS = 1.0
+FAULT_SECONDS = 1.0
+NEWS_SECONDS = 60.0
 JUDGE_SECONDS = 3.0
 #: A latency is no fault that anybody could get wrong.
 HARMLESS = {"latency"}
@@ -36,25 +37,25 @@ class Report:
     """What was done to the installation, and what came of it."""
 
     plan: Plan
-    faults: dict[Exchange, Counter[str]] = field(default_factory=dict)
+    faults: dict[Exchange, Faults] = field(default_factory=dict)
     blows: Counter[str] = field(default_factory=Counter)
     deeds: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
+    edits: int = 0
     fills: int = 0
     settled_after: float = 0.0
     violations: list[Violation] = field(default_factory=list)
 
     def describe(self) -> Iterator[str]:
         """Lines for the terminal."""
-        faults = sum(self.faults.values(), Counter[str]())
-        struck = sum(count for kind, count in faults.items() if kind not in HARMLESS)
-        kills = sum(count for kind, count in self.blows.items() if kind.startswith(Deed.KILL))
+        faults = sum((each.hits for each in self.faults.values()), Counter[str]())
         yield f"Seed {self.plan.seed}, {self.plan.seconds:.0f} s of chaos."
-        yield f"{struck} faults at the exchanges, latencies not counted: {_list(faults)}."
-        yield f"{kills} processes killed: {_list(self.blows)}."
+        yield self.sum_up()
+        yield f"Faults at the exchanges: {_list(faults)}."
+        yield f"Blows: {_list(self.blows)}."
         yield f"Signals: {_list(self.deeds)}."
-        yield f"{self.outcomes.total()} orders, {self.fills} fills: {_list(self.outcomes)}."
+        yield f"Orders: {_list(self.outcomes)}; {self.edits} edits, {self.fills} fills."
         yield f"Tasks that ended in an exception: {_list(self.errors) or 'none'}."
         yield f"Everything was settled {self.settled_after:.0f} s after the last fault."
         for kind, count in sorted(Counter(each.kind for each in self.violations).items()):
@@ -62,12 +63,29 @@ class Report:
         yield from (f"  {violation}" for violation in self.violations[:40])
         yield f"Violations: {len(self.violations)}."
 
+    def sum_up(self) -> str:
+        """The three figures that count."""
+        passed = self.outcomes.total() - self.outcomes[OrderStatus.DENIED]
+        hits = (hit for each in self.faults.values() for hit in each.hits.items())
+        struck = sum(count for kind, count in hits if kind not in HARMLESS)
+        kills = sum(count for kind, count in self.blows.items() if kind.startswith(Deed.KILL))
+        return (
+            f"{passed} orders past the gate, {struck} faults, latencies not counted,"
+            f" and {kills} processes killed."
+        )
+
+    def count_orders(self) -> None:
+        """What there is now; raises DatabaseError or InterfaceError."""
+        edits = Order.objects.filter(dedup_key__startswith="edit-")
+        self.outcomes = Counter(Order.objects.values_list("status", flat=True))
+        self.edits = edits.exclude(status=OrderStatus.DENIED).count()
+        self.fills = Fill.objects.count()
+
 
 def run(
     plan: Plan, *, rate: float, settle_seconds: float, log: Path, say: Callable[[str], None]
 ) -> Report:
     """Carry out the plan with `rate` signals a second, and judge; `log` keeps what the processes print."""
-    report = Report(plan=plan)
     with ExitStack() as stack:
         stage = Stage(log)
         stack.callback(stage.stop)
@@ -75,32 +93,50 @@ def run(
         stage.wait_until_ready()
         traders = Traders(open_books(now=timezone.now()), seed=plan.seed)
         killers = Killers(plan, stage, is_sending=_is_sending)
-        for exchange, rules in plan.rules.items():
-            faults.set_rules(exchange, seed=plan.seed, rules=rules)
+        faults = {exchange: _faults_of(exchange, plan) for exchange in Exchange}
+        report = Report(plan=plan, faults=faults, blows=killers.blows, deeds=traders.deeds)
         say(f"Ready; {len(plan.blows)} blows in {plan.seconds:.0f} s ...")
-        _trade(plan, traders, killers, rate=rate)
+        _trade(report, traders, killers, rate=rate, say=say)
         say("Faults off; waiting until everything is settled ...")
         killers.end()
-        for exchange in plan.rules:
-            report.faults[exchange] = faults.count_hits(exchange)
-            faults.set_rules(exchange, seed=plan.seed, rules=[])
+        _end_faults(faults.values())
         _settle(report, traders, settle_seconds)
-        report.blows, report.deeds, report.errors = killers.blows, traders.deeds, stage.errors()
+        report.errors = stage.errors()
     return report
 
 
-def _trade(plan: Plan, traders: Traders, killers: Killers, *, rate: float) -> None:
+def _faults_of(exchange: Exchange, plan: Plan) -> Faults:
+    brokers = Broker.objects.filter(exchange=exchange).order_by("-pk")
+    keys = [broker.api_key for broker in brokers]
+    return Faults(exchange, [*plan.rules[exchange], *revoke(keys, plan.revoked)], seed=plan.seed)
+
+
+def _trade(
+    report: Report,
+    traders: Traders,
+    killers: Killers,
+    *,
+    rate: float,
+    say: Callable[[str], None],
+) -> None:
     started = time.monotonic()
+    faults = _Every(FAULT_SECONDS)
     prices = _Every(PRICE_SECONDS)
-    cancels = _Every(CANCEL_SECONDS)
+    doubts = _Every(DOUBT_SECONDS)
     signals = _Every(1 / rate)
-    while (elapsed := time.monotonic() - started) < plan.seconds:
+    news = _Every(NEWS_SECONDS)
+    while (elapsed := time.monotonic() - started) < report.plan.seconds:
         killers.strike(elapsed)
         try:
+            if faults.is_due(elapsed):
+                _keep_faults(report.faults.values(), elapsed)
             if prices.is_due(elapsed):
                 traders.look_at_prices()
-            if cancels.is_due(elapsed):
-                traders.cancel_what_rests(now=timezone.now())
+            if doubts.is_due(elapsed):
+                traders.think_again(now=timezone.now())
+            if news.is_due(elapsed):
+                report.count_orders()
+                say(f"{elapsed:5.0f} s: {report.sum_up()}")
             if signals.is_due(elapsed):
                 traders.trade(now=timezone.now())
             else:
@@ -109,8 +145,22 @@ def _trade(plan: Plan, traders: Traders, killers: Killers, *, rate: float) -> No
             traders.deeds["database away"] += 1
             connection.close()
             time.sleep(0.1)
-        except URLError:
-            traders.deeds["exchange away"] += 1
+
+
+def _keep_faults(faults: Iterable[Faults], elapsed: float) -> None:
+    for each in faults:
+        with suppress(OSError):  # killed, and not there again yet
+            each.keep(elapsed)
+
+
+def _end_faults(faults: Iterable[Faults]) -> None:
+    for each in faults:
+        while True:
+            try:
+                each.end()
+                break
+            except OSError:  # as above
+                time.sleep(0.2)
 
 
 def _settle(report: Report, traders: Traders, seconds: float) -> None:
@@ -120,8 +170,7 @@ def _settle(report: Report, traders: Traders, seconds: float) -> None:
         try:
             _end_trading(traders)
             report.violations = judge()
-            report.outcomes = Counter(Order.objects.values_list("status", flat=True))
-            report.fills = Fill.objects.count()
+            report.count_orders()
         except DATABASE_AWAY:  # killed in the last second
             connection.close()
             report.violations = [Violation("unsettled", "all", "the database did not come back")]
@@ -133,7 +182,7 @@ def _settle(report: Report, traders: Traders, seconds: float) -> None:
 
 def _end_trading(traders: Traders) -> None:
     Activation.objects.update(is_active=False)
-    traders.cancel_what_rests(now=timezone.now(), older_than=timedelta(0))
+    traders.cancel_everything(now=timezone.now())
 
 
 def _is_sending() -> bool:

@@ -25,6 +25,13 @@ _WORDS = {
     Victim.HEARTBEAT: "manage.py heartbeat",
     Victim.VALKEY: "valkey-server",
     Victim.POSTGRES: "bin/postgres",
+    Victim.WEB: "aristobot.asgi",
+    Victim.WEBHOOK: "aristobot.wsgi",
+    Victim.STREAMS: "manage.py streams",
+    Victim.SANDBOX: "sandbox/start.py",
+    Victim.BINANCE: "--exchange binance",
+    Victim.BITGET: "--exchange bitget",
+    Victim.KRAKEN: "--exchange kraken",
 }
 _UNEXPECTED = re.compile(r"Task ([a-z_.]+)\[\S+\] raised unexpected: (\w+)")
 _PARENTS = {Victim.ORDERS_CHILD: Victim.ORDERS, Victim.MONITOR_CHILD: Victim.MONITOR}

@@ -3,16 +3,20 @@
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
+
+from django.db.models import QuerySet
 
 from apps.accounts.services import create_user
 from apps.brokers.models import Broker
 from apps.brokers.services import open_paper_broker, refresh_balances
 from apps.core.venues import paper_environment
 from apps.domain.environments import Exchange
+from apps.domain.markets import Market
 from apps.domain.orders import OrderPurpose, OrderSide, OrderSource, OrderStatus, OrderType
 from apps.markets.models import Symbol
 from apps.trading import path
@@ -25,6 +29,10 @@ BOOKS = {Exchange.BINANCE: (3, 3), Exchange.BITGET: (3, 3), Exchange.KRAKEN: (1,
 #: Shares of what a trader does.
 LIMITS = 0.3
 TWICE = 0.05
+#: Shares of what rests, each second; and of the edits that ask for less.
+CANCELS = 0.05
+EDITS = 0.15
+SMALLER = 0.3
 #: Prices move meanwhile; the paper exchange sees limits of its own.
 LONGEST_REST = timedelta(seconds=12)
 
@@ -85,10 +93,11 @@ class Traders:
         self._prices: dict[Exchange, dict[str, Decimal]] = {}
 
     def look_at_prices(self) -> None:
-        """Remember what everything costs now."""
+        """Remember what everything costs now; where an exchange is away, what it cost before."""
         for exchange in Exchange:
-            prices = read_prices(exchange)
-            self._prices[exchange] = {name: Decimal(price) for name, price in prices.items()}
+            with suppress(OSError):
+                prices = read_prices(exchange)
+                self._prices[exchange] = {name: Decimal(price) for name, price in prices.items()}
 
     def trade(self, *, now: datetime) -> None:
         """Give one signal in a lane that has nothing under way, or give an earlier one again."""
@@ -104,20 +113,52 @@ class Traders:
         self._give(lane, lane.signal, now)
         lane.signal = None
 
-    def cancel_what_rests(self, *, now: datetime, older_than: timedelta = LONGEST_REST) -> None:
-        """Wish away what has rested for long enough, and now and then something younger."""
-        live = Order.objects.filter(
+    def think_again(self, *, now: datetime) -> None:
+        """Wish away what has rested for long enough, and now and then something younger; wish other figures
+        for some of what stays."""
+        for order in self._list_resting():
+            if now - order.created_at > LONGEST_REST or self._random.random() < CANCELS:
+                self._cancel(order, now)
+            elif self._random.random() < EDITS:
+                self._edit(order, now)
+
+    def cancel_everything(self, *, now: datetime) -> None:
+        """Wish away whatever rests."""
+        for order in self._list_resting():
+            self._cancel(order, now)
+
+    def _list_resting(self) -> QuerySet[Order]:
+        return Order.objects.select_related("symbol", "broker", "book").filter(
             book__in={lane.book.pk for lane in self._lanes},
             order_type=OrderType.LIMIT,
             cancel_requested_at=None,
             status__in=[OrderStatus.CREATED, OrderStatus.UNKNOWN, *_RESTING],
         )
-        for order_id, created_at in live.values_list("pk", "created_at"):
-            if now - created_at > older_than or self._random.random() < 0.05:
-                path.request_cancel(
-                    order_id=order_id, now=now, reason="The trader thought better of it."
-                )
-                self.deeds["cancel wished"] += 1
+
+    def _cancel(self, order: Order, now: datetime) -> None:
+        path.request_cancel(order_id=order.pk, now=now, reason="The trader thought better of it.")
+        self.deeds["cancel wished"] += 1
+
+    def _edit(self, order: Order, now: datetime) -> None:
+        """Another price, and now and then half of what an entry is for."""
+        market = order.symbol.to_market()
+        price = self._prices[Exchange(order.broker.exchange)][order.symbol.name]
+        halves = order.purpose == OrderPurpose.ENTRY and self._random.random() < SMALLER
+        try:
+            replacement = path.request_edit(
+                order=order,
+                quantity=market.round_quantity((order.quantity or Decimal(0)) / 2)
+                if halves
+                else None,
+                price=self._off(market, price, below=order.side == OrderSide.BUY),
+                trigger_price=None,
+                now=now,
+            )
+        except path.NotChangeable:
+            self.deeds["edit too late"] += 1
+        else:
+            code = replacement.denial_code
+            self.deeds[f"edit denied: {code}" if code else "edit wished"] += 1
 
     def _give(self, lane: Lane, signal: Signal, now: datetime) -> None:
         order = place(book=lane.book, symbol=lane.symbol, signal=signal, now=now)
@@ -155,11 +196,15 @@ class Traders:
         return self._signal(OrderSide.SELL, price, now, price=limit)
 
     def _limit(self, lane: Lane, price: Decimal, *, below: bool) -> Decimal | None:
-        """A limit a little off the price, None for an order at market."""
+        """A limit, None for an order at market."""
         if self._random.random() >= LIMITS:
             return None
+        return self._off(lane.symbol.to_market(), price, below=below)
+
+    def _off(self, market: Market, price: Decimal, *, below: bool) -> Decimal:
+        """A little off the price."""
         off = Decimal(self._random.randint(0, 15)) / 10_000
-        return lane.symbol.to_market().round_price(price * (1 - off if below else 1 + off))
+        return market.round_price(price * (1 - off if below else 1 + off))
 
     def _signal(
         self,
