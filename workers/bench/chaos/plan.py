@@ -203,7 +203,7 @@ def _passing_rules(seconds: float) -> Iterator[Rule]:
 
 
 def _bans(exchange: Exchange, seconds: float) -> Iterator[Rule]:
-    """For five seconds each; Kraken's lockout takes a quarter of an hour, so a short run has no time for it."""
+    """For five seconds each. Kraken's lockout takes a quarter of an hour: a short run has no time for it."""
     if exchange is not Exchange.KRAKEN:
         for when in _windows(0.55, 10, seconds):
             yield {"fault": "banned", "retry_after": 5, "chance": 0.05, **when}

@@ -25,7 +25,7 @@ from apps.trading.models import Book, Order, Position
 from workers.bench.chaos.faults import read_prices
 
 #: Kraken answers an account of the lowest tier one question in three seconds: more would only wait.
-BOOKS = {Exchange.BINANCE: (3, 3), Exchange.BITGET: (3, 3), Exchange.KRAKEN: (1, 1, 1)}
+BOOKS = {Exchange.BINANCE: (4, 4), Exchange.BITGET: (4, 4), Exchange.KRAKEN: (1, 1, 1)}
 #: Shares of what a trader does.
 LIMITS = 0.3
 TWICE = 0.05
