@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import sysconfig
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -167,6 +166,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "django_ace",
     "django_celery_beat",
     "revproxy",
     "apps.core",
@@ -237,11 +237,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 FORMAT_MODULE_PATH = ["aristobot.formats"]
 STATIC_URL = "static/"
-STATICFILES_DIRS = [
-    BASE_DIR / "templates" / "static",
-    # The files of Ace are all that is used of django-ace.
-    ("ace", Path(sysconfig.get_path("purelib")) / "django_ace" / "static" / "django_ace" / "ace"),
-]
+STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
 WHITENOISE_USE_FINDERS = True  # straight from the packages: nothing to collect
 
 UNFOLD = unfold.UNFOLD

@@ -27,7 +27,7 @@ class CodeWidget(UnfoldAdminTextareaWidget):
     """A text area that becomes an editor where there is JavaScript."""
 
     class Media:
-        js = ("ace/ace.js", "aristobot/editor.js")
+        js = ("django_ace/ace/ace.js", "aristobot/editor.js")
 
     def __init__(self) -> None:
         super().__init__(attrs={"rows": 32, "spellcheck": "false", "data-code": ""})
