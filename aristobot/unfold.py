@@ -97,6 +97,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _item("Activations", "smart_toy", "admin:bots_activation_changelist"),
                     _item("Decisions", "psychology", "admin:bots_decision_changelist"),
+                    _item("Logs", "terminal", "admin:bots_strategylog_changelist"),
                     _item("Strategies", "code", "admin:strategies_strategy_changelist"),
                 ],
             },

@@ -16,6 +16,7 @@ urlpatterns = [
     re_path(r"^flower/(?P<path>.*)$", FlowerProxy.as_view(), name="flower"),
     path("live/events/", events, name="events"),
     path("admin/live/", include("apps.live.urls")),
+    path("admin/activations/", include("apps.bots.urls")),
     path("admin/accounting/", include("apps.trading.urls")),
     path("admin/strategies/", include("apps.strategies.urls")),
     path("admin/tasks/", TasksView.as_view(), name="tasks"),

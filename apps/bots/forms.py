@@ -1,9 +1,13 @@
-"""The activation's form."""
+"""The forms of activations."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.conf import settings
+from django.utils import timezone
+from unfold.forms import BaseDialogForm
 from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
     UnfoldAdminSelectWidget,
@@ -12,34 +16,97 @@ from unfold.widgets import (
 
 from apps.accounts.models import User
 from apps.bots.models import Activation
-from apps.bots.selectors import needs_confirmation
+from apps.bots.promotion import Check, Gate, check_gates
+from apps.bots.selectors import find_open_position, list_runnable_versions, needs_confirmation
+from apps.bots.services import Refused, Terms, take_place
 from apps.brokers.models import Broker
 from apps.domain.candles import Timeframe
 from apps.markets.models import Symbol
 from apps.markets.selectors import find_symbol
 from apps.strategies.contract.parameters import merge
 from apps.strategies.models import StrategyVersion
+from apps.trading.models import new_client_order_id
 
 REAL_MONEY = "REAL MONEY"
+#: Before the name of a parameter of the strategy.
+PARAMETER = "parameter_"
+#: What it decides on is shown as soon as it is chosen.
+_RELOADS = {
+    "hx-get": ".",
+    "hx-include": "#activation_form",
+    "hx-params": "not csrfmiddlewaretoken",
+    "hx-target": "#activation_form",
+    "hx-select": "#activation_form",
+    "hx-swap": "outerHTML",
+}
+
+
+def make_parameter_fields(version: StrategyVersion) -> dict[str, forms.Field]:
+    """A field for each parameter of a version; an empty one is its default."""
+    return {
+        f"{PARAMETER}{name}": _make_parameter_field(entry)
+        for name, entry in version.parameters.items()
+    }
+
+
+def _make_parameter_field(entry: Mapping[str, Any]) -> forms.Field:
+    kind = forms.IntegerField if entry["type"] == "int" else forms.FloatField
+    step = entry["step"] or (1 if entry["type"] == "int" else "any")
+    bounds = [f"from {entry['min']}"] if entry["min"] is not None else []
+    bounds += [f"to {entry['max']}"] if entry["max"] is not None else []
+    return kind(
+        label=entry["label"],
+        required=False,
+        initial=entry["default"],
+        min_value=entry["min"],
+        max_value=entry["max"],
+        widget=UnfoldAdminTextInputWidget(attrs={"type": "number", "step": step}),
+        help_text=" ".join([*bounds, f"(default {entry['default']})"]).capitalize(),
+    )
 
 
 class ActivationForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own forms take no argument
-    """A version, a broker, a symbol and a timeframe; the series and the book are made from them."""
+    """A version, a broker, a symbol and a timeframe; the series and the book are made from them. Its
+    parameters are fields that `make_parameter_fields` adds."""
 
-    broker = forms.ModelChoiceField(queryset=Broker.objects.none(), widget=UnfoldAdminSelectWidget)
+    version = forms.ModelChoiceField(
+        queryset=StrategyVersion.objects.none(),
+        widget=UnfoldAdminSelectWidget(attrs=_RELOADS),
+        help_text="Only versions that were found valid can run.",
+    )
+    broker = forms.ModelChoiceField(
+        queryset=Broker.objects.none(), widget=UnfoldAdminSelectWidget(attrs=_RELOADS)
+    )
     symbol = forms.CharField(
         initial="BTC/USDT",
         widget=UnfoldAdminTextInputWidget,
         help_text="As the exchange of the broker lists it.",
     )
     timeframe = forms.ChoiceField(
-        choices=[(t.value, t.value) for t in Timeframe], widget=UnfoldAdminSelectWidget
+        required=False,
+        choices=[("", "The strategy's"), *((t.value, t.value) for t in Timeframe)],
+        widget=UnfoldAdminSelectWidget,
     )
     capital = forms.DecimalField(
         required=False,
         min_value=Decimal("0.00000001"),
         widget=UnfoldAdminDecimalFieldWidget,
         help_text="Quote currency of its own, with what it makes of it; empty: all that is free.",
+    )
+    starts_at = forms.DateTimeField(
+        required=False,
+        label="Starts (UTC)",
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "2026-01-31 08:00"}),
+        help_text="Empty: now.",
+    )
+    ends_at = forms.DateTimeField(
+        required=False,
+        label="Ends (UTC)",
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "2026-12-31 20:00"}),
+        help_text="Empty: never. A position that is open then keeps its stop-loss and take-profit.",
+    )
+    waiver = forms.CharField(
+        required=False, label="Why steps are skipped", widget=UnfoldAdminTextInputWidget
     )
     confirmation = forms.CharField(
         required=False,
@@ -49,18 +116,42 @@ class ActivationForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own
 
     class Meta:
         model = Activation
-        fields = ("version", "broker", "symbol", "timeframe", "capital", "parameters")
+        fields = ("version",)
 
     owner: User
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "broker" in self.fields:  # one that exists shows no choices
-            brokers: Any = self.fields["broker"]
-            brokers.queryset = Broker.objects.for_user(self.owner)
+        if "broker" not in self.fields:  # one that exists shows no choices
+            return
+        versions: Any = self.fields["version"]
+        versions.queryset = list_runnable_versions(self.owner)
+        brokers: Any = self.fields["broker"]
+        brokers.queryset = Broker.objects.for_user(self.owner)
+        self.fields["waiver"].help_text = _describe_way(settings.PROMOTION_DAYS)
+
+    @property
+    def terms(self) -> Terms:
+        """How much and how long."""
+        data = self.cleaned_data
+        return Terms(
+            capital=data.get("capital"),
+            starts_at=data.get("starts_at"),
+            ends_at=data.get("ends_at"),
+        )
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What was given of them."""
+        return {
+            name.removeprefix(PARAMETER): value
+            for name, value in self.cleaned_data.items()
+            if name.startswith(PARAMETER) and value is not None
+        }
 
     def clean(self) -> dict[str, Any]:
-        """The symbol has to be listed where the broker trades, the parameters declared by the version."""
+        """The symbol has to be listed where the broker trades, the parameters declared by the version, the
+        way to real money gone step by step, and a place free."""
         data: dict[str, Any] = super().clean() or {}
         broker, version = data.get("broker"), data.get("version")
         if broker and data.get("symbol"):
@@ -70,7 +161,15 @@ class ActivationForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own
                 "confirmation", f"{broker} trades with real money. Type {REAL_MONEY} to confirm."
             )
         if version:
-            self._check_parameters(version, data.get("parameters") or {})
+            self._check_parameters(version)
+        if broker and version:
+            data["waivers"] = self._check_gates(version, broker)
+        try:
+            now = timezone.now()
+            self.terms.check(now)
+            take_place(now)
+        except Refused as error:
+            self.add_error(None, str(error))
         return data
 
     def _find_market(self, broker: Broker, name: str) -> Symbol | None:
@@ -84,11 +183,103 @@ class ActivationForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own
             )
         return symbol
 
-    def _check_parameters(self, version: StrategyVersion, given: Any) -> None:
-        if not isinstance(given, dict):
-            self.add_error("parameters", 'Write them like {"fast": 12}.')
-            return
+    def _check_parameters(self, version: StrategyVersion) -> None:
         try:
-            merge(version.parameters, given)
+            merge(version.parameters, self.parameters)
         except ValueError as error:
-            self.add_error("parameters", str(error))
+            self.add_error(None, str(error))
+
+    def _check_gates(self, version: StrategyVersion, broker: Broker) -> dict[Gate, str]:
+        checks = check_gates(version=version, broker=broker, capital=self.terms.capital)
+        return _read_waivers(self, checks)
+
+
+class StopForm(BaseDialogForm):
+    """Ending a strategy; with a position open it has to be said what becomes of that."""
+
+    position = forms.ChoiceField(
+        label="Its open position",
+        choices=[
+            ("", "Choose"),
+            ("keep", "Keep it, with its stop-loss and take-profit"),
+            ("sell", "Sell it now"),
+        ],
+        widget=UnfoldAdminSelectWidget,
+    )
+    key = forms.CharField(widget=forms.HiddenInput, max_length=32, initial=new_client_order_id)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        mine = Activation.objects.for_user(self.request.user)
+        activation = mine.filter(pk=self.object_id).first()
+        if activation is None or find_open_position(activation) is None:
+            del self.fields["position"]
+
+    @property
+    def sells(self) -> bool | None:
+        """None where nothing had to be said."""
+        choice = self.cleaned_data.get("position")
+        return None if choice is None else choice == "sell"
+
+
+class ResumeForm(BaseDialogForm):
+    """Asking a strategy again; one that failed and has not changed only if that is meant."""
+
+    in_spite_of_error = forms.BooleanField(
+        required=False, label="Run it though it failed and has not changed since"
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        mine = Activation.objects.for_user(self.request.user)
+        if not mine.filter(pk=self.object_id).exclude(error="").exists():
+            del self.fields["in_spite_of_error"]
+
+
+class SwitchForm(BaseDialogForm):
+    """Another version of the same strategy."""
+
+    version = forms.ModelChoiceField(
+        queryset=StrategyVersion.objects.none(), widget=UnfoldAdminSelectWidget
+    )
+    waiver = forms.CharField(
+        required=False, label="Why steps are skipped", widget=UnfoldAdminTextInputWidget
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        mine = Activation.objects.for_user(self.request.user).select_related("book__broker")
+        self.activation = mine.filter(pk=self.object_id).first()
+        if self.activation:
+            versions: Any = self.fields["version"]
+            versions.queryset = (
+                list_runnable_versions(self.request.user)
+                .filter(strategy__versions=self.activation.version_id)
+                .exclude(pk=self.activation.version_id)
+            )
+
+    def clean(self) -> dict[str, Any]:
+        """The new version has to go its own way to real money."""
+        data: dict[str, Any] = super().clean() or {}
+        if self.activation and (version := data.get("version")):
+            book = self.activation.book
+            checks = check_gates(version=version, broker=book.broker, capital=book.capital)
+            data["waivers"] = _read_waivers(self, checks)
+        return data
+
+
+def _read_waivers(form: forms.BaseForm, checks: list[Check]) -> dict[Gate, str]:
+    """The reason that was typed, for every step that is skipped with it; without one, what is missing."""
+    closed = [check for check in checks if not check.is_passed]
+    reason = (form.cleaned_data.get("waiver") or "").strip()
+    for check in closed:
+        if not (reason and check.gate.is_skippable):
+            form.add_error("waiver", check.words)
+    return {check.gate: reason for check in closed}
+
+
+def _describe_way(days: int) -> str:
+    return (
+        f"Only with real money: a version runs {days} days in a row on paper or a testnet, then as long with"
+        f" a capital of at most {settings.PROMOTION_CAPITAL}. To skip that, say why; the reason is kept."
+    )

@@ -1,18 +1,22 @@
 """Reading activations and decisions."""
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 
-from django.db.models import Q
+from django.db.models import F, Q, QuerySet, Sum
 from django.db.models.functions import TruncDate
 
 from apps.accounts.models import User
-from apps.bots.models import Activation, Decision
+from apps.bots.models import Activation, Decision, WaivedGate
 from apps.brokers.models import Broker
 from apps.core.models import OwnedQuerySet
 from apps.domain.environments import Environment
+from apps.domain.orders import OrderSide
 from apps.strategies.models import StrategyVersion
 from apps.trading.models import Order, Position
+from apps.trading.selectors import unrealized_pnl, with_last_price
 
 
 def list_activations(user: User) -> OwnedQuerySet[Activation]:
@@ -38,6 +42,12 @@ def needs_confirmation(broker: Broker) -> bool:
     return not earlier.exists()
 
 
+def list_runnable_versions(user: User) -> OwnedQuerySet[StrategyVersion]:
+    """The user's versions that were found valid, newest of each strategy first."""
+    versions = StrategyVersion.objects.for_user(user).select_related("strategy")
+    return versions.filter(validated_at__isnull=False).order_by("strategy__name", "-number")
+
+
 def is_decided(*, activation_id: int, candle_id: int) -> bool:
     """Whether this activation has decided on this candle."""
     return Decision.objects.filter(activation_id=activation_id, candle_id=candle_id).exists()
@@ -47,6 +57,87 @@ def find_open_position(activation: Activation) -> Position | None:
     """What it holds."""
     positions = Position.objects.select_related("symbol", "book__broker")
     return positions.filter(book=activation.book_id, closed_at=None).first()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trade:
+    """One closed cycle: bought and sold at these average prices."""
+
+    position: Position
+    entry: Decimal | None
+    exit: Decimal | None
+
+    @property
+    def duration(self) -> timedelta:
+        """From the first buy to flat, on the market's clock."""
+        assert self.position.closed_at  # noqa: S101  only closed ones are trades
+        return self.position.closed_at - self.position.opened_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """What an activation has made of its money; `balance` is the quote currency that it may spend, None
+    before the broker's first snapshot."""
+
+    activation: Activation
+    position: Position | None
+    realized_pnl: Decimal
+    unrealized_pnl: Decimal | None
+    balance: Decimal | None
+    trades: list[Trade]
+    waived: list[WaivedGate]
+
+
+def read_overview(activation: Activation) -> Overview:
+    """The last ten trades, and the money."""
+    positions = with_last_price(Position.objects.filter(book=activation.book_id)).select_related(
+        "symbol"
+    )
+    position = positions.filter(closed_at=None).first()
+    sums = positions.aggregate(realized=Sum("realized_pnl"), cost=Sum("cost"))
+    realized = sums["realized"] or Decimal(0)
+    return Overview(
+        activation=activation,
+        position=position,
+        realized_pnl=realized,
+        unrealized_pnl=unrealized_pnl(position) if position else None,
+        balance=_read_balance(activation, realized - (sums["cost"] or Decimal(0))),
+        trades=_list_trades(positions),
+        waived=list(activation.waived_gates.select_related("version__strategy")),
+    )
+
+
+def _read_balance(activation: Activation, spent: Decimal) -> Decimal | None:
+    broker, quote = activation.book.broker, activation.series.symbol.quote
+    if broker.balances_as_of is None:
+        return None
+    row = broker.balances.filter(asset=quote).first()
+    free = row.free if row else Decimal(0)
+    capital = activation.book.capital
+    return free if capital is None else max(Decimal(0), min(free, capital + spent))
+
+
+def _list_trades(positions: QuerySet[Position]) -> list[Trade]:
+    amount, value = (
+        "orders__fills__quantity",
+        F("orders__fills__quantity") * F("orders__fills__price"),
+    )
+    buys = Q(orders__fills__side=OrderSide.BUY)
+    sells = Q(orders__fills__side=OrderSide.SELL)
+    closed = positions.filter(closed_at__isnull=False).annotate(
+        bought=Sum(amount, filter=buys),
+        paid=Sum(value, filter=buys),
+        sold=Sum(amount, filter=sells),
+        received=Sum(value, filter=sells),
+    )
+    return [
+        Trade(
+            position=row,
+            entry=row.paid / row.bought if row.bought else None,
+            exit=row.received / row.sold if row.sold else None,
+        )
+        for row in closed.order_by("-closed_at")[:10]
+    ]
 
 
 def has_unsettled_orders(activation: Activation) -> bool:

@@ -47,6 +47,11 @@ class Terms:
     starts_at: datetime | None = None
     ends_at: datetime | None = None
 
+    def check(self, now: datetime) -> None:
+        """Raise Refused where there is no time to work in."""
+        if self.ends_at is not None and self.ends_at <= max(self.starts_at or now, now):
+            raise Refused("Its end has to come after its start, and after now.")
+
 
 @transaction.atomic
 def activate(
@@ -67,13 +72,11 @@ def activate(
         raise Mismatch(f"The broker {broker.pk} belongs to another user than the strategy.")
     if (symbol.exchange, symbol.environment) != (broker.exchange, broker.environment):
         raise Mismatch(f"{broker} does not trade where {symbol} {symbol.pk} is listed.")
-    starts_at = terms.starts_at or now
-    if terms.ends_at is not None and terms.ends_at <= max(starts_at, now):
-        raise Refused("Its end has to come after its start, and after now.")
+    terms.check(now)
     waived = _pass_gates(
         version=version, broker=broker, capital=terms.capital, waivers=waivers or {}
     )
-    _take_place(now)
+    take_place(now)
     series = follow(symbol, timeframe)
     book = Book.objects.create(
         owner=owner,
@@ -88,7 +91,7 @@ def activate(
         series=series,
         book=book,
         parameters=parameters,
-        starts_at=starts_at,
+        starts_at=terms.starts_at or now,
         ends_at=terms.ends_at,
     )
     _keep_waivers(activation, waived)
@@ -120,7 +123,7 @@ def resume(*, activation: Activation, now: datetime, in_spite_of_error: bool = F
             f"{row.version} failed and has not changed since: {row.error.splitlines()[-1]} Switch to a"
             " mended version, or confirm that it may run as it is."
         )
-    _take_place(now)
+    take_place(now)
     row.is_active, row.error = True, ""
     row.save(update_fields=["is_active", "error"])
     close_failure(activation=row, now=now)
@@ -188,6 +191,18 @@ def switch_version(
     _keep_waivers(row, waived)
 
 
+def take_place(now: datetime) -> None:
+    """Raise Refused when as many strategies are active as may be; no other gets in before the transaction
+    ends."""
+    lock_until_commit("active strategies")
+    limit: int = settings.MAX_ACTIVE_STRATEGIES
+    if count_active(now=now) >= limit:
+        raise Refused(
+            f"{limit} strategies are active, which is the limit of this installation. Suspend or stop one,"
+            " or ask the administrator to raise ARISTOBOT_MAX_ACTIVE_STRATEGIES."
+        )
+
+
 def _lock(activation: Activation, now: datetime) -> Activation:
     """Its row, ours until the transaction ends. Raises Refused for one that is over."""
     rows = Activation.objects.select_for_update(of=("self",), no_key=True)
@@ -198,17 +213,6 @@ def _lock(activation: Activation, now: datetime) -> Activation:
     if state.is_over:
         raise Refused(f"{row} is {state}: activate the strategy again instead.")
     return row
-
-
-def _take_place(now: datetime) -> None:
-    """Raise Refused when as many strategies are active as may be; no other gets in before we commit."""
-    lock_until_commit("active strategies")
-    limit: int = settings.MAX_ACTIVE_STRATEGIES
-    if count_active(now=now) >= limit:
-        raise Refused(
-            f"{limit} strategies are active, which is the limit of this installation. Suspend or stop one,"
-            " or ask the administrator to raise ARISTOBOT_MAX_ACTIVE_STRATEGIES."
-        )
 
 
 def _pass_gates(

@@ -12,7 +12,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from apps.accounts.models import User
-from apps.bots.models import Activation, Decision
+from apps.bots.models import Activation, Decision, StrategyLog
 from apps.brokers.models import Broker
 from apps.core.models import Alert, OwnedModel
 from apps.markets.models import Candle, Series
@@ -89,6 +89,9 @@ def rows(
         reason=SECRET,
         price=1,
     )
+    log = StrategyLog.objects.create(
+        owner=owner, activation=activation, version=version, level="info", message=SECRET
+    )
     alert = Alert.objects.create(
         owner=owner, key="k", level=Alert.Level.CRITICAL, message=SECRET, last_at=now
     )
@@ -110,7 +113,7 @@ def rows(
     equity = EquitySnapshot.objects.create(**at_broker, at=now, equity=1, unpriced=[SECRET])
     made = (
         *(alert, book.broker, strategy, version, activation, position, order, fill, decision),
-        *(lot, transfer, difference, equity),
+        *(lot, transfer, difference, equity, log),
     )
     return {type(row): row for row in made}
 
@@ -159,6 +162,34 @@ def test_nobody_else_does(
     assert model.objects.filter(pk=rows[model].pk).exists()
 
 
+@pytest.mark.parametrize("action", ["sell", "suspend", "resume", "switch_version", "stop"])
+def test_nobody_acts_on_a_foreign_activation(
+    client: Client, rows: dict[type, OwnedModel], bob: User, action: str
+) -> None:
+    client.force_login(bob)
+    before = Activation.objects.values().get()
+
+    response = client.post(
+        url(Activation, action, rows[Activation].pk),
+        {"_form_submitted": "on", "key": "k", "position": "sell"},
+    )
+
+    assert response.status_code in {302, 403, 404}
+    assert SECRET not in response.content.decode()
+    assert Activation.objects.values().get() == before
+
+
+@pytest.mark.parametrize("page", ["timeline", "chart"])
+def test_the_timeline_is_of_own_activations_only(
+    client: Client, rows: dict[type, OwnedModel], bob: User, page: str
+) -> None:
+    address = reverse(f"bots:{page}", args=[rows[Activation].pk])
+
+    for user, status in ((bob, 404), (rows[Activation].owner, 200)):
+        client.force_login(user)
+        assert client.get(address).status_code == status
+
+
 def test_a_filter_by_a_foreign_broker_shows_nothing(
     client: Client, rows: dict[type, OwnedModel], bob: User
 ) -> None:
@@ -169,7 +200,9 @@ def test_a_filter_by_a_foreign_broker_shows_nothing(
     assert SECRET not in page.content.decode()
 
 
-@pytest.mark.parametrize(("model", "action"), [(Activation, "switch"), (Broker, "test_connection")])
+@pytest.mark.parametrize(
+    ("model", "action"), [(Activation, "suspend"), (Broker, "test_connection")]
+)
 def test_actions_on_foreign_rows_do_nothing(
     client: Client,
     rows: dict[type, OwnedModel],
@@ -180,8 +213,7 @@ def test_actions_on_foreign_rows_do_nothing(
 ) -> None:
     done: list[object] = []
     for service in (
-        "bots.admin.suspend",
-        "bots.admin.resume",
+        "bots.services.suspend",
         "brokers.admin.request_connection_test",
     ):
         monkeypatch.setattr(f"apps.{service}", lambda **row: done.append(row))
@@ -227,7 +259,6 @@ def test_a_new_row_cannot_use_a_foreign_broker_or_version(
         "broker": rows[Order].broker_id,  # type: ignore[attr-defined]
         "symbol": "BTC/USDT",
         "timeframe": "1m",
-        "parameters": "{}",
     }
 
     response = client.post(url(Activation, "add"), data)
