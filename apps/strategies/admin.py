@@ -15,20 +15,13 @@ from unfold.decorators import action, display
 from apps.core.admin import FactAdmin, OwnedAdmin, OwnRelatedFilter, leave_dialog
 from apps.core.formats import NOTHING
 from apps.strategies.catalogue import Sample, list_samples
-from apps.strategies.forms import CodeWidget, StrategyForm, check_code
+from apps.strategies.forms import CodeWidget, StrategyForm
 from apps.strategies.models import Strategy, StrategyVersion
+from apps.strategies.saving import check_and_save, tell_saved
 from apps.strategies.selectors import list_activations, list_versions, suggest_name
 from apps.strategies.services import save_version
 
 SHOWN_VERSIONS = 20
-
-
-def tell_saved(request: HttpRequest, version: StrategyVersion) -> None:
-    """Say whether what was saved may run."""
-    if version.validated_at:
-        messages.success(request, f"{version} is saved, and may run.")
-    else:
-        messages.warning(request, f"{version} is saved, but may not run: see what was found below.")
 
 
 @admin.register(Strategy)
@@ -42,7 +35,7 @@ class StrategyAdmin(OwnedAdmin):
     warn_unsaved_form = True
     change_form_after_template = "strategies/findings_panel.html"
     change_form_outer_after_template = "strategies/versions.html"
-    actions_detail = ("download",)
+    actions_detail = ("extract", "download")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With the newest version's number."""
@@ -117,14 +110,22 @@ class StrategyAdmin(OwnedAdmin):
         """Stay with it."""
         return redirect("admin:strategies_strategy_change", obj.pk)
 
+    @action(description="Extract parameters", icon="tune", url_path="extract")
+    def extract(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Numbers of the newest version's code that may become parameters."""
+        return redirect("strategies:extraction", self._find_newest(request, object_id).pk)
+
     @action(description="Download", icon="download", url_path="download")
     def download(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The newest version's code."""
-        strategy = self.get_object(request, object_id)
-        newest = strategy and strategy.versions.first()
+        return redirect("strategies:download", self._find_newest(request, object_id).pk)
+
+    def _find_newest(self, request: HttpRequest, strategy_id: str) -> StrategyVersion:
+        strategy = self.get_object(request, strategy_id)
+        newest: StrategyVersion | None = strategy and strategy.versions.first()
         if newest is None:
             raise Http404("You have no such strategy.")
-        return redirect("strategies:download", newest.pk)
+        return newest
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """One at a time: each is deleted on a page that says what that takes along."""
@@ -225,13 +226,8 @@ class StrategyVersionAdmin(FactAdmin):
         if version is None:
             messages.error(request, "You have no such version.")
             return leave_dialog(request, reverse("admin:strategies_strategy_changelist"))
-        strategy = version.strategy
-        report = check_code(version.code, version.owner, strategy.timeframe)
-        restored = save_version(
-            strategy=strategy, code=version.code, report=report, now=timezone.now()
-        )
-        tell_saved(request, restored)
-        target = reverse("admin:strategies_strategy_change", args=[strategy.pk])
+        check_and_save(request, version.strategy, version.code)
+        target = reverse("admin:strategies_strategy_change", args=[version.strategy_id])
         return leave_dialog(request, target)
 
     @action(description="Compare with the newest", icon="difference", url_path="compare")

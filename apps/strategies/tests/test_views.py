@@ -91,9 +91,9 @@ def test_nobody_acts_on_the_version_of_another(
     assert StrategyVersion.objects.count() == 2
 
 
-@pytest.mark.parametrize("name", ["new", "validate", "comparison", "download"])
+@pytest.mark.parametrize("name", ["new", "validate", "comparison", "extraction", "download"])
 def test_strangers_are_asked_to_log_in(client: Client, db: None, name: str) -> None:
-    keys = [1] if name in {"comparison", "download"} else []
+    keys = [] if name in {"new", "validate"} else [1]
     send = client.post if name == "validate" else client.get
 
     assert "/login/" in send(reverse(f"strategies:{name}", args=keys))["Location"]
