@@ -26,7 +26,7 @@ function markProblems(editor) {
   const { session } = editor;
   const marks = [...document.querySelectorAll("#findings [data-line]")].map((item) => {
     const anchor = session.doc.createAnchor(item.dataset.line - 1, 0);
-    item.querySelector(".jump").onclick = () => {
+    item.querySelector(".to-line").onclick = () => {
       editor.gotoLine(anchor.row + 1);
       editor.container.scrollIntoView({ block: "center" });
       editor.focus();
