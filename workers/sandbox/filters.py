@@ -7,13 +7,13 @@ import errno
 import struct
 
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-#: Allowed as they are: memory, time, signals of its own, and the end.
+#: Allowed as they are: memory, time, signals of its own, what others send, and the end.
 _ALLOWED = {
     "x86_64": {
         "read": 0, "close": 3, "fstat": 5, "poll": 7, "lseek": 8, "munmap": 11, "brk": 12,
         "rt_sigaction": 13, "rt_sigprocmask": 14, "rt_sigreturn": 15, "sched_yield": 24, "mremap": 25,
         "madvise": 28, "nanosleep": 35, "getpid": 39, "exit": 60, "gettimeofday": 96, "getrusage": 98,
-        "sigaltstack": 131, "gettid": 186, "time": 201, "futex": 202, "sched_getaffinity": 204,
+        "sigaltstack": 131, "recvmsg": 47, "gettid": 186, "time": 201, "futex": 202, "sched_getaffinity": 204,
         "restart_syscall": 219, "clock_gettime": 228, "clock_getres": 229, "clock_nanosleep": 230,
         "exit_group": 231, "getrandom": 318, "membarrier": 324, "rseq": 334,
     },
@@ -22,7 +22,7 @@ _ALLOWED = {
         "futex": 98, "nanosleep": 101, "clock_gettime": 113, "clock_getres": 114,
         "clock_nanosleep": 115, "sched_getaffinity": 123, "sched_yield": 124, "restart_syscall": 128,
         "sigaltstack": 132, "rt_sigaction": 134, "rt_sigprocmask": 135, "rt_sigreturn": 139,
-        "getrusage": 165, "gettimeofday": 169, "getpid": 172, "gettid": 178, "brk": 214,
+        "getrusage": 165, "gettimeofday": 169, "getpid": 172, "gettid": 178, "recvmsg": 212, "brk": 214,
         "munmap": 215, "mremap": 216, "madvise": 233, "getrandom": 278, "membarrier": 283, "rseq": 293,
     },
 }  # fmt: skip

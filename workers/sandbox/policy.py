@@ -17,8 +17,9 @@ from signal import SIGKILL
 from apps.strategies.contract.layers import Layer
 from workers.sandbox.filters import build_filter
 
-#: The only descriptor of a confined process.
-CONNECTION = 3
+#: The descriptors of a confined process: the connection arrives at the lowest free number, over CONTROL,
+#: which is closed then.
+CONNECTION, CONTROL = 0, 1
 MAX_CHILDREN = 64
 MEMORY_BYTES = 512 * 2**20
 CPU_SECONDS = 20
@@ -54,8 +55,8 @@ def probe_layers() -> Layer:
 
 
 def confine(layers: Layer, parent: int) -> None:
-    """Put on `layers`, for good. Call it with no descriptor open but CONNECTION; raises OSError when a
-    layer does not hold. The process dies with `parent`, its id."""
+    """Put on `layers`, for good. Call it with no descriptor open but CONTROL; raises OSError when a layer
+    does not hold. The process dies with `parent`, its id."""
     _limit()
     if os.geteuid() == 0:
         os.setgroups([])

@@ -1,4 +1,4 @@
-"""The process that is warm, knows nothing, and forks a confined one for each connection."""
+"""The process that is warm, knows nothing, and has a confined one ready for each connection."""
 
 import gc
 import os
@@ -15,11 +15,15 @@ from apps.strategies.contract import wire
 from apps.strategies.contract.layers import Layer
 from workers.sandbox import runner
 from workers.sandbox.listening import listen
-from workers.sandbox.policy import CONNECTION, MAX_CHILDREN, confine, probe_layers
+from workers.sandbox.policy import CONNECTION, CONTROL, MAX_CHILDREN, confine, probe_layers
 from workers.sandbox.warmup import warm_up
 
 #: The other side has closed; macOS tells it as POLLHUP, which needs no asking.
 _HANG_UP = getattr(select, "POLLRDHUP", 0)
+#: Confined processes that wait for a connection.
+READY = 4
+#: One is forked when nothing else has happened for so long: those at work come first.
+_REFILL_MS = 5
 #: More than this process ever has, whatever its limit says.
 _DESCRIPTORS = 2**16
 
@@ -37,6 +41,7 @@ def main(socket_path: str) -> int:
         sys.stderr.write(f"sandbox: can't listen on {socket_path}: {error.strerror or error}\n")
         return 1
     zygote = Zygote(listener, layers)
+    zygote.fill()
     sys.stdout.write(f"sandbox: ready, {layers.tier}: {layers.words}\n")
     sys.stdout.flush()
     zygote.run()
@@ -45,12 +50,14 @@ def main(socket_path: str) -> int:
 
 
 class Zygote:
-    """Forks for every connection, and kills the process whose connection is closed."""
+    """Hands every connection to a confined process, and kills the process whose connection is closed."""
 
     def __init__(self, listener: socket.socket, layers: Layer) -> None:
         self._listener = listener
         self._layers = layers
         self._stopping = False
+        #: Processes without a connection, by the socket over which each gets its own; oldest first.
+        self._ready: dict[int, socket.socket] = {}
         self._connections: dict[int, socket.socket] = {}
         self._poll = select.poll()
         self._alarm, alarm = socket.socketpair()
@@ -62,10 +69,18 @@ class Zygote:
         self._poll.register(self._listener, select.POLLIN)
         self._poll.register(self._alarm, select.POLLIN)
 
+    def fill(self) -> None:
+        """Have all processes ready that wait for a connection. Raises OSError when there can't be any."""
+        while len(self._ready) < READY:
+            self._fork()
+
     def run(self) -> None:
         """Serve until a signal asks to stop, then leave no child behind."""
         while not self._stopping:
-            ready = {descriptor for descriptor, _ in self._poll.poll()}
+            is_short = len(self._ready) < READY
+            ready = {
+                descriptor for descriptor, _ in self._poll.poll(_REFILL_MS if is_short else None)
+            }
             if self._alarm.fileno() in ready:
                 self._alarm.recv(4096)
             for pid, connection in list(self._connections.items()):
@@ -74,7 +89,11 @@ class Zygote:
             self._reap()
             if self._listener.fileno() in ready:
                 self._accept()
-        for pid in list(self._connections):
+            elif is_short and not ready:
+                # The next connection would be told why there is none.
+                with suppress(OSError):
+                    self._fork()
+        for pid in [*self._connections, *self._ready]:
             self._kill(pid)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
@@ -85,16 +104,30 @@ class Zygote:
         if len(self._connections) >= MAX_CHILDREN:
             _refuse(connection, f"All {MAX_CHILDREN} places of the sandbox are taken.")
             return
-        parent = os.getpid()
         try:
-            pid = os.fork()
+            if not self._ready:
+                self._fork()
+            pid = next(iter(self._ready))
+            with self._ready.pop(pid) as control:
+                socket.send_fds(control, [b"\0"], [connection.fileno()])
         except OSError as error:
             _refuse(connection, f"The sandbox can't start a process: {error.strerror}.")
             return
-        if pid == 0:
-            _live(connection, self._layers, parent)
         self._connections[pid] = connection
         self._poll.register(connection, _HANG_UP)
+
+    def _fork(self) -> None:
+        control, theirs = socket.socketpair()
+        parent = os.getpid()
+        with theirs:
+            try:
+                pid = os.fork()
+            except OSError:
+                control.close()
+                raise
+            if pid == 0:
+                _live(theirs, self._layers, parent)
+        self._ready[pid] = control
 
     def _kill(self, pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
@@ -102,32 +135,41 @@ class Zygote:
         self._forget(pid)
 
     def _reap(self) -> None:
-        while self._connections and (pid := os.waitpid(-1, os.WNOHANG)[0]):
+        while (self._connections or self._ready) and (pid := os.waitpid(-1, os.WNOHANG)[0]):
             self._forget(pid)
 
     def _forget(self, pid: int) -> None:
         """Closing the last copy of its connection tells the other side that a process has ended."""
+        if control := self._ready.pop(pid, None):
+            control.close()
+            return
         connection = self._connections.pop(pid)
         self._poll.unregister(connection)
         connection.close()
 
 
-def _live(connection: socket.socket, layers: Layer, parent: int) -> NoReturn:
-    """The life of a forked process, which must never return into the zygote's loop."""
+def _live(control: socket.socket, layers: Layer, parent: int) -> NoReturn:
+    """The life of a forked process, which must never return into the zygote's loop: it is confined before
+    it has a connection, and so before it has any code."""
     try:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
-        os.dup2(connection.fileno(), CONNECTION)
-        os.closerange(0, CONNECTION)
-        os.closerange(CONNECTION + 1, _DESCRIPTORS)
+        os.dup2(control.fileno(), CONTROL)
+        os.closerange(CONNECTION, CONTROL)
+        os.closerange(CONTROL + 1, _DESCRIPTORS)
+        waiting = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CONTROL)
+        reason = ""
         try:
             confine(layers, parent)
         except OSError as error:
             reason = f"The sandbox can't confine a process: {error}."
-            os.write(CONNECTION, wire.pack_reply({"unavailable": reason}))
-        else:
-            runner.serve(CONNECTION, layers)
+        if socket.recv_fds(waiting, 1, 1)[1] == [CONNECTION]:
+            waiting.close()
+            if reason:
+                os.write(CONNECTION, wire.pack_reply({"unavailable": reason}))
+            else:
+                runner.serve(CONNECTION, layers)
     finally:
         os._exit(0)
 

@@ -16,6 +16,9 @@ from apps.strategies.contract import PositionView
 from apps.strategies.sandbox import Answer, Candles, Question, Sandbox
 from workers.sandbox import zygote_command
 
+#: How many processes a zygote has ready.
+READY = 4
+
 POSITION = PositionView(side="long", quantity=2.0, entry_price=100.0, unrealized_pnl=5.0)
 _TEMPLATE = """
 class Tested(Strategy):
@@ -98,10 +101,11 @@ class RunningZygote:
         return status
 
     def list_children(self) -> list[int]:
-        """Ids of its confined processes."""
+        """Ids of its confined processes that have a connection; those that wait for one are younger."""
+        time.sleep(0.02)  # until as many are ready as always
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
-        return [int(child) for child in children.split()]
+        return [int(child) for child in children.split()][:-READY]
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 5.0) -> None:

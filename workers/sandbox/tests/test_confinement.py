@@ -80,4 +80,4 @@ def test_a_crash_is_the_strategy_s_own(sandbox: Sandbox, statement: str) -> None
 @pytest.mark.parametrize("data", ["b'x' * 100", "b'\\xff' * 100_000", "b'\\x02\\0\\0\\0[]'"])
 def test_a_forged_reply_is_refused(sandbox: Sandbox, data: str) -> None:
     with pytest.raises(StrategyFailed, match="answer"):
-        ask(sandbox, write_strategy(f"import os; os.write(3, {data})\nreturn False"))
+        ask(sandbox, write_strategy(f"import os; os.write(0, {data})\nreturn False"))
