@@ -72,7 +72,7 @@ class Zygote:
     def fill(self) -> None:
         """Have all processes ready that wait for a connection. Raises OSError when there can't be any."""
         while len(self._ready) < READY:
-            self._fork()
+            self._fork(practises=True)
 
     def run(self) -> None:
         """Serve until a signal asks to stop, then leave no child behind."""
@@ -92,7 +92,7 @@ class Zygote:
             elif is_short and not ready:
                 # The next connection would be told why there is none.
                 with suppress(OSError):
-                    self._fork()
+                    self._fork(practises=True)
         for pid in [*self._connections, *self._ready]:
             self._kill(pid)
 
@@ -106,7 +106,7 @@ class Zygote:
             return
         try:
             if not self._ready:
-                self._fork()
+                self._fork(practises=False)
             pid = next(iter(self._ready))
             with self._ready.pop(pid) as control:
                 socket.send_fds(control, [b"\0"], [connection.fileno()])
@@ -116,7 +116,7 @@ class Zygote:
         self._connections[pid] = connection
         self._poll.register(connection, _HANG_UP)
 
-    def _fork(self) -> None:
+    def _fork(self, *, practises: bool) -> None:
         control, theirs = socket.socketpair()
         parent = os.getpid()
         with theirs:
@@ -126,7 +126,7 @@ class Zygote:
                 control.close()
                 raise
             if pid == 0:
-                _live(theirs, self._layers, parent)
+                _live(theirs, self._layers, parent, practises=practises)
         self._ready[pid] = control
 
     def _kill(self, pid: int) -> None:
@@ -148,7 +148,7 @@ class Zygote:
         connection.close()
 
 
-def _live(control: socket.socket, layers: Layer, parent: int) -> NoReturn:
+def _live(control: socket.socket, layers: Layer, parent: int, *, practises: bool) -> NoReturn:
     """The life of a forked process, which must never return into the zygote's loop: it is confined before
     it has a connection, and so before it has any code."""
     try:
@@ -162,6 +162,8 @@ def _live(control: socket.socket, layers: Layer, parent: int) -> NoReturn:
         reason = ""
         try:
             confine(layers, parent)
+            if practises:
+                runner.practise()
         except OSError as error:
             reason = f"The sandbox can't confine a process: {error}."
         if socket.recv_fds(waiting, 1, 1)[1] == [CONNECTION]:

@@ -196,7 +196,7 @@ def test_a_rehearsal_says_how_much_memory_was_used(sandbox: Sandbox) -> None:
 
     rehearsal = sandbox.rehearse(code, CANDLES, {})
 
-    assert 40_000_000 < rehearsal.memory_bytes < 80_000_000
+    assert 30_000_000 < rehearsal.memory_bytes < 80_000_000
 
 
 def test_many_are_asked_side_by_side(sandbox: Sandbox) -> None:
