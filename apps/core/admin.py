@@ -94,7 +94,10 @@ class BoundedPaginator(Paginator[Any]):
     def count(self) -> int:
         """Rows, at most LIMIT."""
         rows: Any = self.object_list
-        return int(rows.order_by()[: self.LIMIT].count())
+        # In the sequence they are shown in, so that its index is used: a statement is planned once for all
+        # values, and without a sequence that plan reads the whole table for the values that are rare.
+        sequence = rows.query.order_by[:1]
+        return int(rows.order_by(*sequence)[: self.LIMIT].count())
 
 
 class FactAdmin(OwnedAdmin):

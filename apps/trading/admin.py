@@ -583,13 +583,14 @@ class PositionAdmin(FactAdmin):
         permissions=["close"],
         dialog={
             "title": "Where is it to end?",
-            "description": "The stop-loss rests at the exchange, where that has one; it is replaced there.",
+            "description": "The stop-loss rests at the exchange, where that has one; it is replaced there. An"
+            " empty price is removed: without a stop-loss nothing ends a loss.",
             "form_class": ExitsForm,
             "form_submit_text": "Move the exits",
         },
     )
     def change_exits(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
-        """Only the prices that were given; the position's page shows them."""
+        """As the two fields say; the position's page shows them."""
         try:
             set_exit_prices(
                 position=form.position,

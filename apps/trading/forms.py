@@ -166,7 +166,7 @@ class EditForm(BaseDialogForm):
 
 
 class ExitsForm(BaseDialogForm):
-    """Where a position is to end; an empty price stays as it is."""
+    """Where a position is to end; an empty price is none."""
 
     stop_loss = AmountField(
         label="Stop-loss price", help_text="Below the market: it sells at a loss."

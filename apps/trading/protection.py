@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from enum import Enum, auto
 from itertools import takewhile
 
 from django.db import DatabaseError, transaction
@@ -47,6 +48,12 @@ JUMP_GRACE = timedelta(seconds=10)
 #: How far below its trigger a stop may still sell, where an exchange has only stops with a limit.
 STOP_LIMIT_SHARE = Decimal("0.01")
 _JUMPED = "The price is beyond the stop, and the stop has not sold. It is watched."
+
+
+class Keep(Enum):
+    """A price that stays as it is."""
+
+    KEEP = auto()
 
 
 class PositionClosed(Exception):
@@ -206,20 +213,20 @@ def watch_candle(*, candle_id: int, now: datetime) -> None:
 def set_exit_prices(
     *,
     position: Position,
-    stop_loss: Decimal | None = None,
-    take_profit: Decimal | None = None,
+    stop_loss: Decimal | Keep | None = Keep.KEEP,
+    take_profit: Decimal | Keep | None = Keep.KEEP,
     now: datetime,
 ) -> None:
-    """Move the prices that are given, for the whole position; what rests at the exchange follows. Raises
-    PositionClosed."""
+    """Move the prices that are given, for the whole position, None removes one; what rests at the exchange
+    follows. Raises PositionClosed."""
     case = _lock(position.pk, now)
     position = case.position
     if not position.is_open:
         raise PositionClosed(f"{position} is flat: there is nothing to protect.")
-    if stop_loss is not None:
-        position.stop_loss_price = case.market.round_price(stop_loss)
-    if take_profit is not None:
-        position.take_profit_price = ceil_to(take_profit, case.market.tick_size)
+    if stop_loss is not Keep.KEEP:
+        position.stop_loss_price = stop_loss and case.market.round_price(stop_loss)
+    if take_profit is not Keep.KEEP:
+        position.take_profit_price = take_profit and ceil_to(take_profit, case.market.tick_size)
     position.exit_prices_changed_at = now
     position.version += 1
     position.save(

@@ -147,6 +147,15 @@ def test_the_exits_of_a_position_are_moved(trader: Client, position: Position) -
     assert (position.stop_loss_price, position.take_profit_price) == (Decimal("95.5"), None)
 
 
+def test_an_exit_that_is_emptied_is_removed(trader: Client, position: Position) -> None:
+    Position.objects.update(stop_loss_price=95, take_profit_price=110)
+
+    send(trader, "position_change_exits", position.pk, stop_loss="", take_profit="110")
+
+    position.refresh_from_db()
+    assert (position.stop_loss_price, position.take_profit_price) == (None, 110)
+
+
 def test_an_exit_on_the_wrong_side_of_the_market_is_refused(
     trader: Client, position: Position, add_candle: Callable[..., Candle]
 ) -> None:

@@ -430,6 +430,14 @@ def test_only_the_price_that_is_given_changes(
     assert newest().trigger_price == 99
 
 
+def test_a_price_that_is_none_is_removed(holding: Position, stop: Order, now: datetime) -> None:
+    set_exit_prices(position=holding, stop_loss=None, now=now)
+
+    position = Position.objects.get()
+    assert (position.stop_loss_price, position.take_profit_price) == (None, 104)
+    assert is_leaving(stop)
+
+
 def test_prices_of_a_flat_position_are_refused(holding: Position, now: datetime) -> None:
     Position.objects.update(closed_at=now)
 
