@@ -42,7 +42,12 @@ _NEW = (
     "capital",
     ("starts_at", "ends_at"),
 )
-_REAL_MONEY = ("waiver", "confirmation")
+_KNOWN = (
+    ("strategy", "series", "where"),
+    ("state", "dates", "envelope"),
+    "parameters",
+    "error",
+)
 
 
 @admin.register(Activation)
@@ -63,18 +68,19 @@ class ActivationAdmin(OwnedAdmin):
         rows = super().get_queryset(request)
         return rows.annotate(realized_pnl=Sum("book__positions__realized_pnl"))
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """What may be chosen for a new one, and what is known of an old one."""
-        if obj is None:
-            chosen = self._find_chosen_version(request)
-            parameters = make_parameter_fields(chosen) if chosen else {}
-            return (*_NEW, *parameters, *_REAL_MONEY)
-        return (
-            ("strategy", "series", "where"),
-            ("state", "dates", "envelope"),
-            "parameters",
-            "error",
-        )
+        if obj is not None:
+            return [(None, {"fields": _KNOWN})]
+        chosen = self._find_chosen_version(request)
+        parameters = list(make_parameter_fields(chosen)) if chosen else []
+        words = "" if parameters else "It has none." if chosen else "Choose a version first."
+        shown = {"classes": ("parameters",), "description": words, "fields": parameters}
+        return [
+            (None, {"fields": _NEW}),
+            ("Parameters", shown),
+            ("Real money", {"fields": ("waiver", "confirmation")}),
+        ]
 
     def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
         """With a field for each parameter of the version that is chosen."""

@@ -30,13 +30,11 @@ from apps.trading.models import new_client_order_id
 REAL_MONEY = "REAL MONEY"
 #: Before the name of a parameter of the strategy.
 PARAMETER = "parameter_"
-#: What it decides on is shown as soon as it is chosen.
-_RELOADS = {
+#: Choosing a version shows its parameters, and leaves everything else as it was typed.
+_SHOWS_PARAMETERS = {
     "hx-get": ".",
-    "hx-include": "#activation_form",
-    "hx-params": "not csrfmiddlewaretoken",
-    "hx-target": "#activation_form",
-    "hx-select": "#activation_form",
+    "hx-target": ".parameters",
+    "hx-select": ".parameters",
     "hx-swap": "outerHTML",
 }
 
@@ -71,12 +69,10 @@ class ActivationForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own
 
     version = forms.ModelChoiceField(
         queryset=StrategyVersion.objects.none(),
-        widget=UnfoldAdminSelectWidget(attrs=_RELOADS),
+        widget=UnfoldAdminSelectWidget(attrs=_SHOWS_PARAMETERS),
         help_text="Only versions that were found valid can run.",
     )
-    broker = forms.ModelChoiceField(
-        queryset=Broker.objects.none(), widget=UnfoldAdminSelectWidget(attrs=_RELOADS)
-    )
+    broker = forms.ModelChoiceField(queryset=Broker.objects.none(), widget=UnfoldAdminSelectWidget)
     symbol = forms.CharField(
         initial="BTC/USDT",
         widget=UnfoldAdminTextInputWidget,

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils import timezone
 from redis import RedisError
 
 from apps.accounts.models import User
@@ -69,7 +70,10 @@ def read_dashboard(user: Any) -> dict[str, Any]:
         "accounts": selectors.list_accounts(user),
         "positions": [(position, unrealized_pnl(position)) for position in positions],
         "orders": list_orders(user)[:8],
-        "activations": selectors.list_activation_cards(user),
+        "activations": [
+            (activation, activation.state_at(timezone.now()))
+            for activation in selectors.list_activation_cards(user)
+        ],
         "chart": selectors.find_chart_activation(user, None),
         "processes": _list_processes(),
         "paper_market": paper_environment(),
