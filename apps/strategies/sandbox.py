@@ -74,6 +74,16 @@ class Sandbox:
     def __exit__(self, *_exc_info: object) -> None:
         self.close()
 
+    def find_layers(self) -> Layer:
+        """What confines strategies here. Raises SandboxUnavailable."""
+
+        def talk() -> Conversation[Layer]:
+            with closing(Child()) as child:
+                yield from child.connect(self._socket_path)
+                return child.layers
+
+        return self._hold(talk())
+
     def describe(self, code: str, *, trusted: bool = False) -> StrategyInfo:
         """Run the module `code` and say what it declares. Raises StrategyFailed for code that can't be
         taken, with the line, and SandboxUnavailable."""

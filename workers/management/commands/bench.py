@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from workers.bench import exchanges, gate, live, monitor, pages, paper
+from workers.bench import exchanges, gate, live, monitor, pages, paper, sandbox
 from workers.bench.chaos.plan import make_plan
 from workers.bench.chaos.run import run
 
@@ -49,6 +49,10 @@ class Command(BaseCommand):
             "--orders", type=int, default=100_000, help="how many there are already (100,000)"
         )
         gates.add_argument("--rounds", type=int, default=500, help="orders to measure (500)")
+        sandboxes = kinds.add_parser("sandbox", help="what asking a strategy costs")
+        sandboxes.add_argument(
+            "--seconds", type=float, default=20.0, help="how long to take turns (20)"
+        )
         chaos = kinds.add_parser(
             "chaos", help="trading while everything breaks: no order lost, none sent twice"
         )
@@ -74,6 +78,8 @@ class Command(BaseCommand):
             self._watch(options["minutes"], options["seed"])
         elif options["kind"] == "gate":
             self._time_gate(options)
+        elif options["kind"] == "sandbox":
+            sandbox.measure(seconds=options["seconds"], say=self.stdout.write)
         elif options["kind"] == "chaos":
             self._break_things(options)
         else:

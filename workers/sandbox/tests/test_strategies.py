@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from apps.strategies import contract
+from apps.strategies.contract.layers import Layer
 from apps.strategies.sandbox import Question, Sandbox, StrategyFailed, StrategyTimeout
 from workers.sandbox.tests.running import CANDLES, POSITION, ask, make_candles, write_strategy
 
@@ -217,3 +218,7 @@ def test_an_answer_does_not_wait_for_a_slower_one(sandbox: Sandbox) -> None:
     outcomes = sandbox.evaluate_all([("slow", asleep, question), ("quick", BUY, question)])
 
     assert [key for key, _ in outcomes] == ["quick", "slow"]
+
+
+def test_the_sandbox_says_what_confines_strategies(sandbox: Sandbox) -> None:
+    assert Layer.LIMITS in sandbox.find_layers()
