@@ -85,6 +85,8 @@ def _declare(code: str, strategy: ast.ClassDef, entries: Entries, places: Places
     has_docstring = ast.get_docstring(strategy, clean=False) is not None
     above = _end_of_statement(code, (first.end_lineno or 1) if has_docstring else strategy.lineno)
     indent = _indentation(places, first)
+    if indent.strip():
+        raise NotApplicable(f"Put what is in {strategy.name} on lines of its own first.")
     newline = _newline(code)
     unit = "\t" if "\t" in indent else "    "
     lines = [f"{indent}{unit}{line}" for line in _render(entries)]
@@ -134,7 +136,7 @@ def _render(entries: Entries) -> Iterator[str]:
 
 def _end_of_statement(code: str, line: int) -> int:
     """The line on which the statement that begins or ends on `line` ends."""
-    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+    for token in tokenize.generate_tokens(io.StringIO(code, newline=None).readline):
         if token.type == tokenize.NEWLINE and token.start[0] >= line:
             return token.start[0]
     return line

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.strategies.contract import Strategy
@@ -75,12 +75,13 @@ def test_numbers_of_one_name_become_one_parameter() -> None:
     assert [parameter.name for parameter in find_parameters(result)] == ["x"]
 
 
+@settings(deadline=None)  # others may use the machine
 @given(
     head=st.sampled_from(HEADS),
     declaration=st.sampled_from(DECLARATIONS),
     statement=st.sampled_from(STATEMENTS),
     number=st.sampled_from(["2", "14", "0.02", "1_000", "0x1F", "1e3"]),
-    ending=st.sampled_from(["\n", "\r\n"]),
+    ending=st.sampled_from(["\n", "\r\n", "\r"]),
     data=st.data(),
 )
 def test_the_strategy_answers_as_before_and_once_is_enough(
@@ -129,4 +130,11 @@ def test_a_computed_declaration_is_refused() -> None:
     code = CODE.replace("    def", "    STRATEGY_PARAMS = dict()\n    def", 1)
 
     with pytest.raises(NotApplicable, match="not written out"):
+        apply_parameters(code, find_literals(code))
+
+
+def test_a_class_on_one_line_is_refused() -> None:
+    code = CODE + "class Better(Mine): pass\n"
+
+    with pytest.raises(NotApplicable, match="what is in Better on lines of its own"):
         apply_parameters(code, find_literals(code))
