@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import OuterRef, Q, Subquery, Sum
+from django.db.models import Max, OuterRef, Q, Subquery, Sum
 
 from apps.accounts.models import User
 from apps.bots.models import Activation, Decision
@@ -14,7 +14,7 @@ from apps.brokers.selectors import list_brokers
 from apps.domain.candles import Timeframe
 from apps.domain.environments import Environment
 from apps.markets.models import Candle, Series
-from apps.trading.models import Fill, Position
+from apps.trading.models import Fill, OrderEvent, Position
 from apps.trading.selectors import last_prices, unrealized_pnl, with_last_price
 
 ZERO = Decimal(0)
@@ -32,6 +32,18 @@ class Account:
     unpriced: list[str]
     realized_pnl: Decimal
     unrealized_pnl: Decimal
+
+
+def newest_change() -> int:
+    """Where the history of all orders ends now: what comes later is new."""
+    newest: int | None = OrderEvent.objects.aggregate(newest=Max("pk"))["newest"]
+    return newest or 0
+
+
+def count_changes(user: User, *, since: int) -> int:
+    """How many of the user's orders something has happened to since then."""
+    new = OrderEvent.objects.filter(pk__gt=since, order__owner=user)
+    return new.order_by().values("order").distinct().count()
 
 
 def list_accounts(user: User) -> list[Account]:

@@ -14,6 +14,7 @@ urlpatterns = [
     path("ticket/execute/", ticket.execute, name="execute"),
     path("orders/<int:order_id>/", ticket.follow, name="order"),
     path("alerts/count/", views.alert_count, name="alert_count"),
+    path("changes/", views.changes, name="changes"),
     path("dashboard/", views.dashboard, name="dashboard"),
     path("chart/<int:activation_id>/", views.chart, name="chart"),
 ]

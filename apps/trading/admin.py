@@ -177,6 +177,7 @@ class OrderAdmin(FactAdmin):
     search_fields = ("client_order_id",)
     search_help_text = "Part of a symbol's name, a client order id or the exchange's id"
     actions_detail = ("cancel", "edit")
+    list_before_template = "admin/trading/changes.html"
     change_form_outer_before_template = "admin/trading/order/follow.html"
     inlines = (EventInline, FillInline)
     readonly_fields = (
@@ -456,7 +457,7 @@ class PositionAdmin(FactAdmin):
 
     list_display = (
         "opened_at",
-        "symbol",
+        "what",
         "state",
         "amount",
         "entry",
@@ -464,8 +465,8 @@ class PositionAdmin(FactAdmin):
         "unrealized",
         "realized",
         "changes",
-        "where",
     )
+    list_before_template = "admin/trading/changes.html"
     sortable_by = ("opened_at",)
     actions_detail = ("close", "change_exits")
     list_filter = (("closed_at", admin.EmptyFieldListFilter), ("book__broker", OwnRelatedFilter))
@@ -526,10 +527,11 @@ class PositionAdmin(FactAdmin):
         """What it is worth."""
         return position.book.broker.get_environment_display()
 
-    @display(description="Book and money")
-    def where(self, position: Position) -> SafeString:
-        """Whose it is and what it is worth."""
-        return describe_book(position.book, position.book.broker)
+    @display(description="Symbol, book and money")
+    def what(self, position: Position) -> SafeString:
+        """What is held, for whom, and what that is worth."""
+        of_book = describe_book(position.book, position.book.broker)
+        return format_html("{}<br>{}", position.symbol, of_book)
 
     @display(description="Actions")
     def changes(self, position: Position) -> SafeString | str:
