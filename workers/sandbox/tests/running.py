@@ -102,10 +102,17 @@ class RunningZygote:
 
     def list_children(self) -> list[int]:
         """Ids of its confined processes that have a connection; those that wait for one are younger."""
+        return self._list_all()[:-READY]
+
+    def list_ready(self) -> list[int]:
+        """Ids of its confined processes that wait for a connection."""
+        return self._list_all()[-READY:]
+
+    def _list_all(self) -> list[int]:
         time.sleep(0.02)  # until as many are ready as always
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
-        return [int(child) for child in children.split()][:-READY]
+        return [int(child) for child in children.split()]
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 5.0) -> None:

@@ -227,7 +227,7 @@ TOO_MUCH = {
 @pytest.mark.parametrize("attack", TOO_MUCH)
 def test_who_asks_too_much_fails_alone(zygote: RunningZygote, attack: str) -> None:
     with (
-        Sandbox(zygote.socket_path, timeout_seconds=0.6) as sandbox,
+        Sandbox(zygote.socket_path, timeout_seconds=1) as sandbox,
         pytest.raises(StrategyFailed),
     ):
         ask(sandbox, write_strategy(f"{TOO_MUCH[attack]}\nreturn None"))

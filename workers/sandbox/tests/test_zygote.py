@@ -1,5 +1,6 @@
 """The life of the zygote and of its children."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 from apps.strategies.sandbox import Sandbox, SandboxUnavailable, StrategyTimeout
 from workers.sandbox import zygote_command
 from workers.sandbox.policy import MAX_CHILDREN
-from workers.sandbox.tests.running import RunningZygote, ask, wait_until, write_strategy
+from workers.sandbox.tests.running import READY, RunningZygote, ask, wait_until, write_strategy
 
 WHO = write_strategy("import os; self.pid = os.getpid(); return False")
 COUNTING = "seen = []\n" + write_strategy("seen.append(1); self.count = len(seen); return False")
@@ -57,6 +58,32 @@ def test_a_busy_child_dies_when_its_client_hangs_up(zygote: RunningZygote) -> No
         sandbox.describe("while True: pass")
 
     wait_until(lambda: not zygote.list_children())
+
+
+def test_a_process_is_ready_before_it_is_needed(sandbox: Sandbox, zygote: RunningZygote) -> None:
+    wait_until(lambda: len(zygote.list_ready()) == READY)
+    ready = zygote.list_ready()
+
+    assert ask(sandbox, WHO).values["pid"] == ready[0]
+    wait_until(lambda: zygote.list_children() == ready[:1])
+
+
+def test_ready_processes_that_die_are_replaced(sandbox: Sandbox, zygote: RunningZygote) -> None:
+    wait_until(lambda: len(zygote.list_ready()) == READY)
+    ready = zygote.list_ready()
+
+    for pid in ready:
+        os.kill(pid, signal.SIGKILL)
+
+    wait_until(lambda: set(zygote.list_ready()).isdisjoint(ready))
+    assert ask(sandbox, WHO).values["pid"] not in ready
+
+
+def test_more_are_served_than_are_ready(zygote: RunningZygote) -> None:
+    with Sandbox(zygote.socket_path) as sandbox:
+        pids = {ask(sandbox, WHO, key=f"{number}").values["pid"] for number in range(2 * READY)}
+
+    assert len(pids) == 2 * READY
 
 
 def test_the_number_of_children_is_bounded(zygote: RunningZygote) -> None:
