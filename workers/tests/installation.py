@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 PROJECT = Path(__file__).resolve().parents[2]
-READY_SECONDS = 60
+READY_SECONDS = 120
 PORT_FLAGS = (
     "--port",
     "--webhook-port",

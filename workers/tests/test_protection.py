@@ -205,9 +205,18 @@ def test_a_stop_that_fills_at_the_exchange_ends_the_position(desk: Desk) -> None
     assert desk.position.is_open
 
 
-def test_what_the_stream_tells_is_booked_without_a_poll(desk: Desk) -> None:
-    desk.trade(OrderSide.SELL, "exit")
+@pytest.fixture
+def follower(desk: Desk) -> Iterator[Follower]:
+    """What follows the desk's private stream; it ends with the test."""
     follower = Follower(desk.broker)
+    yield follower
+    follower.stop()
+    if follower.ident:
+        follower.join(20)
+
+
+def test_what_the_stream_tells_is_booked_without_a_poll(desk: Desk, follower: Follower) -> None:
+    desk.trade(OrderSide.SELL, "exit")
     follower.start()
     wait_for(lambda: follower.whole_since is not None)
     size = {"price": Decimal(63_900), "quantity": Decimal("0.01"), "quote_amount": None}
@@ -216,10 +225,10 @@ def test_what_the_stream_tells_is_booked_without_a_poll(desk: Desk) -> None:
     desk.feed.set_price(63_800.0)
     # The market moves when somebody asks it for something.
     assert desk.resting() == []
-    wait_for(lambda: desk.position.is_open)
+    wait_for(lambda: Order.objects.filter(pk=entry.pk, is_settled=True).exists())
 
     entry.refresh_from_db()
-    assert (entry.status, entry.is_settled) == ("filled", True)
+    assert (entry.status, desk.position.is_open) == ("filled", True)
     follower.stop()
     desk.trade(OrderSide.SELL, "exit again")
     follower.join(5)
