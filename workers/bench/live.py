@@ -57,7 +57,8 @@ class EveryCandle(Strategy):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latencies:
-    """Milliseconds from a closed frame leaving the exchange to an order's arrival there."""
+    """Milliseconds from a closed frame leaving the exchange to the arrival there of its order, the last one
+    where several strategies wait for it."""
 
     milliseconds: Sequence[float]
 
@@ -68,16 +69,21 @@ class Latencies:
 
     def describe(self) -> str:
         """One line for the terminal."""
+        if not self.milliseconds:
+            return "Nothing measured: no candle had all its orders before the next. Use a lower --rate."
         return (
-            f"{len(self.milliseconds)} orders: p50 {self.percentile(0.5):.1f} ms, "
-            f"p90 {self.percentile(0.9):.1f} ms, p99 {self.percentile(0.99):.1f} ms, "
+            f"{len(self.milliseconds)} candles: p50 {self.percentile(0.5):.1f} ms, "
+            f"p90 {self.percentile(0.9):.1f} ms, p95 {self.percentile(0.95):.1f} ms, "
+            f"p99 {self.percentile(0.99):.1f} ms, "
             f"mean {statistics.fmean(self.milliseconds):.1f} ms"
         )
 
 
-def measure(*, orders: int, candles_per_second: float, say: Callable[[str], None]) -> Latencies:
-    """Trade `orders` times with the real processes and return how long each order took, the first ten,
-    which warm everything, left out."""
+def measure(
+    *, candles: int, activations: int, candles_per_second: float, say: Callable[[str], None]
+) -> Latencies:
+    """Trade on so many candles with the real processes, each time with all activations, and return how long
+    the last order took; the first ten candles, which warm everything, are left out."""
     supervisor = Supervisor(Log(), settings.BASE_DIR)
     supervisor.listen_to_signals()
     wanted = {spec.name: spec for spec in table.processes() if spec.name in PROCESSES}
@@ -88,14 +94,14 @@ def measure(*, orders: int, candles_per_second: float, say: Callable[[str], None
         try:
             supervisor.start([sandbox])
             supervisor.wait_until_ready([sandbox])
-            _prepare()
+            _prepare(activations)
             supervisor.start(others)
             supervisor.wait_until_ready(others)
             say(f"Trading on every candle, {candles_per_second:g} candles a second ...")
-            _wait_for_orders(supervisor, orders + 10)
+            _wait_for_orders(supervisor, (candles + 10) * activations)
         finally:
             supervisor.stop()
-    return Latencies(milliseconds=list(_read_latencies(trace))[10:])
+    return Latencies(milliseconds=list(_read_latencies(trace, activations))[10:])
 
 
 @contextmanager
@@ -124,8 +130,8 @@ def _paper_exchange(trace: Path, *, speed: float) -> Iterator[None]:
         process.join(10)
 
 
-def _prepare() -> None:
-    """A trader whose strategy trades on every candle."""
+def _prepare(activations: int) -> None:
+    """A trader whose strategies trade on every candle."""
     user, _password = create_user(username="bench", is_administrator=False)
     environment = Environment.SIMULATED
     sync_symbols(exchange=Exchange.BINANCE, environment=environment)
@@ -135,14 +141,16 @@ def _prepare() -> None:
     refresh_balances(broker_id=broker.pk, now=timezone.now())
     strategy = Strategy.objects.create(owner=user, name="Every candle")
     report, now = validate_code(STRATEGY, user), timezone.now()
-    activate(
-        version=save_version(strategy=strategy, code=STRATEGY, report=report, now=now),
-        broker=broker,
-        symbol=find_default_symbol(Exchange.BINANCE, environment),
-        timeframe=Timeframe.M1,
-        parameters={},
-        now=now,
-    )
+    version = save_version(strategy=strategy, code=STRATEGY, report=report, now=now)
+    for _number in range(activations):
+        activate(
+            version=version,
+            broker=broker,
+            symbol=find_default_symbol(Exchange.BINANCE, environment),
+            timeframe=Timeframe.M1,
+            parameters={},
+            now=now,
+        )
 
 
 def _wait_for_orders(supervisor: Supervisor, count: int) -> None:
@@ -150,12 +158,14 @@ def _wait_for_orders(supervisor: Supervisor, count: int) -> None:
         supervisor.tick(0.5)
 
 
-def _read_latencies(trace: Path) -> Iterator[float]:
-    """Each order against the newest closed frame before it."""
-    closed_ns = None
-    for kind, at_ns in json.loads(trace.read_text()):
-        if kind == "kline_closed":
-            closed_ns = at_ns
-        elif closed_ns is not None:
-            yield (at_ns - closed_ns) / 1e6
-            closed_ns = None
+def _read_latencies(trace: Path, activations: int) -> Iterator[float]:
+    """Of each closed frame the last of its orders; one whose orders did not all come before the next frame
+    is no measurement."""
+    closed_ns, arrived_ns = 0, [0]
+    for kind, at_ns in [*json.loads(trace.read_text()), ("kline_closed", 0)]:
+        if kind != "kline_closed":
+            arrived_ns.append(at_ns)
+            continue
+        if closed_ns and len(arrived_ns) == activations:
+            yield (arrived_ns[-1] - closed_ns) / 1e6
+        closed_ns, arrived_ns = at_ns, []
