@@ -1,0 +1,126 @@
+"""The pages of the limits of risk."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from unfold.decorators import display
+
+from apps.core.admin import OwnedAdmin
+from apps.domain.risk import RiskState
+from apps.trading.models import RiskChange, RiskScope
+from apps.trading.parts_admin import ReadOnlyInline
+
+RISK_LABELS = {
+    "active": "success",
+    "reduce_only": "warning",
+    "halted": "danger",
+    "flatten": "danger",
+}
+RISK_LIMITS = (
+    "max_order_value",
+    "max_position_value",
+    "max_open_positions",
+    "max_orders_per_minute",
+    "max_daily_loss",
+    "max_drawdown",
+)
+
+
+class RiskScopeForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's take no argument
+    """Limits are positive, and what is measured per broker is not asked of a strategy."""
+
+    class Meta:
+        model = RiskScope
+        fields = ("broker", "book", *RISK_LIMITS)
+
+    def clean(self) -> dict[str, Any]:
+        """Everything that is wrong at once."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        for name in RISK_LIMITS:
+            value = cleaned.get(name)
+            if value is not None and value <= 0:
+                self.add_error(name, "Use a positive number, or leave it empty for no limit.")
+        if (drawdown := cleaned.get("max_drawdown")) and drawdown >= 1:
+            self.add_error("max_drawdown", "A fraction below 1: 0.2 is 20 %.")
+        if cleaned.get("book") or self.instance.book_id:
+            for name in ("max_daily_loss", "max_drawdown"):
+                if cleaned.get(name):
+                    message = "It is measured for a whole broker. Set it there."
+                    self.add_error(name, message)
+        return cleaned
+
+
+class RiskChangeInline(ReadOnlyInline):
+    """Who changed its state, when and why."""
+
+    model = RiskChange
+    fields = readonly_fields = ("at", "state", "reason", "by")
+
+
+@admin.register(RiskScope)
+class RiskScopeAdmin(OwnedAdmin):
+    """Limits for all of a user's trading, one broker or one strategy; for all users, by administrators.
+    The state is changed by the switch at the top of every page."""
+
+    form = RiskScopeForm
+    inlines = (RiskChangeInline,)
+    list_display = ("whose", "state_label", "reason", *RISK_LIMITS)
+    list_select_related = ("broker", "book", "owner")
+    readonly_fields = ("state_words", "reason", "changed_at")
+    fieldsets = (
+        (
+            None,
+            {
+                "description": "Leave both empty for all your trading. An empty limit is none.",
+                "fields": (("broker", "book"), ("state_words", "reason", "changed_at")),
+            },
+        ),
+        ("Orders and positions", {"fields": (RISK_LIMITS[:2], RISK_LIMITS[2:4])}),
+        (
+            "Losses",
+            {
+                "description": "Measured for each broker at every reading of its balances, deposits and"
+                " withdrawals left out. Beyond the daily loss a broker may only reduce, beyond the"
+                " drawdown it is halted; a person resumes.",
+                "fields": (RISK_LIMITS[4:],),
+            },
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """The user's own; for administrators also that of everybody."""
+        scopes: QuerySet[Any] = admin.ModelAdmin.get_queryset(self, request)
+        everybody = Q(owner=None) if request.user.is_superuser else Q()
+        return scopes.filter(Q(owner=request.user) | everybody)
+
+    def _is_own(self, request: HttpRequest, obj: Any) -> bool:
+        of_everybody = obj is not None and obj.owner_id is None
+        return request.user.is_superuser if of_everybody else super()._is_own(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody: deleting one would resume what is stopped. A limit is emptied instead."""
+        return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Whose it is never changes."""
+        return (*self.readonly_fields, *(("broker", "book") if obj else ()))
+
+    @display(description="Whose trading")
+    def whose(self, scope: RiskScope) -> str:
+        """In words."""
+        if scope.owner_id is None:
+            return "Each user"
+        return str(scope.broker or scope.book or "All of mine")
+
+    @display(description="State")
+    def state_words(self, scope: RiskScope) -> str:
+        """What may be done."""
+        return RiskState(scope.state).words
+
+    @display(description="State", label=RISK_LABELS)
+    def state_label(self, scope: RiskScope) -> tuple[str, str]:
+        """Word and colour."""
+        return scope.state, scope.get_state_display()
