@@ -61,6 +61,7 @@ class Latencies:
     where several strategies wait for it."""
 
     milliseconds: Sequence[float]
+    orders: int
 
     def percentile(self, share: float) -> float:
         """The latency that `share` of all orders stayed under, the nearest measured one."""
@@ -70,9 +71,9 @@ class Latencies:
     def describe(self) -> str:
         """One line for the terminal."""
         if not self.milliseconds:
-            return "Nothing measured: no candle had all its orders before the next. Use a lower --rate."
+            return "Nothing measured: no order came after the first ten candles."
         return (
-            f"{len(self.milliseconds)} candles: p50 {self.percentile(0.5):.1f} ms, "
+            f"{self.orders} orders on {len(self.milliseconds)} candles: p50 {self.percentile(0.5):.1f} ms, "
             f"p90 {self.percentile(0.9):.1f} ms, p95 {self.percentile(0.95):.1f} ms, "
             f"p99 {self.percentile(0.99):.1f} ms, "
             f"mean {statistics.fmean(self.milliseconds):.1f} ms"
@@ -101,7 +102,10 @@ def measure(
             _wait_for_orders(supervisor, (candles + 10) * activations)
         finally:
             supervisor.stop()
-    return Latencies(milliseconds=list(_read_latencies(trace, activations))[10:])
+    frames = _read_frames(trace)[10:]
+    return Latencies(
+        milliseconds=[max(frame) for frame in frames], orders=sum(len(frame) for frame in frames)
+    )
 
 
 @contextmanager
@@ -158,14 +162,14 @@ def _wait_for_orders(supervisor: Supervisor, count: int) -> None:
         supervisor.tick(0.5)
 
 
-def _read_latencies(trace: Path, activations: int) -> Iterator[float]:
-    """Of each closed frame the last of its orders; one whose orders did not all come before the next frame
-    is no measurement."""
-    closed_ns, arrived_ns = 0, [0]
-    for kind, at_ns in [*json.loads(trace.read_text()), ("kline_closed", 0)]:
-        if kind != "kline_closed":
-            arrived_ns.append(at_ns)
-            continue
-        if closed_ns and len(arrived_ns) == activations:
-            yield (arrived_ns[-1] - closed_ns) / 1e6
-        closed_ns, arrived_ns = at_ns, []
+def _read_frames(trace: Path) -> list[list[float]]:
+    """Of each closed frame that orders followed, after how many milliseconds each of them came."""
+    frames: list[list[float]] = []
+    closed_ns = 0
+    for kind, at_ns in json.loads(trace.read_text()):
+        if kind == "kline_closed":
+            closed_ns = at_ns
+            frames.append([])
+        elif frames:
+            frames[-1].append((at_ns - closed_ns) / 1e6)
+    return [frame for frame in frames if frame]
