@@ -162,3 +162,34 @@ def test_an_edit_for_more_than_was_left_is_a_violation(
     exchange_has(a={"filled_quantity": Decimal("0.5")}, b={"quantity": Decimal("0.50001")})
 
     assert "edit" in kinds()
+
+
+def test_a_change_in_place_is_no_order_of_its_own(
+    make_order: MakeOrder, exchange_has: Tell
+) -> None:
+    make_order("b", replaces=make_order("a"), amends_to=Decimal(1))
+
+    exchange_has(a={})
+
+    assert kinds() == []
+
+
+@pytest.mark.parametrize("stands", [{"price": Decimal(99)}, {"quantity": Decimal(2)}])
+def test_what_stands_after_a_change_in_place_is_what_our_row_says(
+    make_order: MakeOrder, exchange_has: Tell, stands: dict[str, Any]
+) -> None:
+    make_order("b", replaces=make_order("a"), amends_to=Decimal(1))
+
+    exchange_has(a=stands)
+
+    assert kinds() == ["edit"]
+
+
+def test_a_change_in_place_that_was_placed_as_an_order_is_a_violation(
+    make_order: MakeOrder, exchange_has: Tell
+) -> None:
+    make_order("b", replaces=make_order("a"), amends_to=Decimal(1))
+
+    exchange_has(a={}, b={})
+
+    assert kinds() == ["edit"]

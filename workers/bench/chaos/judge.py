@@ -81,7 +81,9 @@ class _Comparison:
                 yield "orphan", f"{name} has no row"
         for name, ours in self._ours.items():
             theirs = self._theirs.get(name)
-            if theirs is None:
+            if ours.is_amendment:
+                yield from self._change_in_place(ours)
+            elif theirs is None:
                 yield from self._without_a_trace(ours)
             else:
                 yield from self._order(ours, theirs[0])
@@ -112,6 +114,22 @@ class _Comparison:
         )
         if our_fills != their_fills:
             yield "fills", f"{_name(ours)}: {_list(our_fills)} against {_list(their_fills)}"
+
+    def _change_in_place(self, ours: Order) -> Iterator[tuple[str, str]]:
+        """The wish to change an order where it rests is no order of its own, and has ended; what stands is
+        what the row of that order says."""
+        if ours.client_order_id in self._theirs:
+            yield "edit", f"{_name(ours)}, a change in place, and was placed as an order of its own"
+        if not ours.is_settled:
+            yield "unsettled", f"{_name(ours)}, a change in place"
+        changed = ours.replaces
+        if changed is None or changed.client_order_id not in self._theirs:
+            return
+        theirs = self._theirs[changed.client_order_id][0]
+        if (changed.quantity, changed.price or 0) != (theirs.quantity, theirs.price or 0):
+            figures = f"{changed.quantity:f} at {changed.price:f}"
+            stands = f"{theirs.quantity:f} at {theirs.price:f}"
+            yield "edit", f"{_name(changed)}: {figures}, and {stands} at the exchange"
 
     def _edit(self, ours: Order, theirs: paper.Order) -> Iterator[tuple[str, str]]:
         """What takes an order's place came after its end, and asked for no more than it had left."""

@@ -45,6 +45,11 @@ def fixed(number: Decimal, decimals: int) -> str:
     return f"{number:.{decimals}f}"
 
 
+def exact(number: Decimal, decimals: int) -> str:
+    """A number with so many decimals, or all it has: a fill stays true when its market's steps change."""
+    return fixed(number, max(decimals, digits(number)))
+
+
 def seconds(milliseconds: int) -> float:
     """A time as Kraken tells it."""
     return milliseconds / 1000
@@ -90,8 +95,8 @@ def prices_of(order: NewOrder | Order, market: Market) -> tuple[str, str]:
     if order.order_type.is_conditional:
         first, second = order.trigger_price, order.price
     return (
-        fixed(first, decimals) if first else "0",
-        fixed(second, decimals) if second else "0",
+        exact(first, decimals) if first else "0",
+        exact(second, decimals) if second else "0",
     )
 
 
@@ -179,8 +184,8 @@ def trade_row(fill: Fill, order: Order, market: Market) -> Row:
         "time": seconds(fill.filled_ms),
         "type": fill.side.value,
         "ordertype": type_word(order),
-        "price": fixed(fill.price, digits(market.tick_size)),
-        "cost": fixed(fill.price * fill.quantity, decimals),
+        "price": exact(fill.price, digits(market.tick_size)),
+        "cost": exact(fill.price * fill.quantity, decimals),
         "fee": fixed(fill.fee, FEE_DIGITS),
         "vol": fixed(fill.quantity, VOLUME_DIGITS),
         "margin": fixed(ZERO, decimals),
