@@ -13,7 +13,6 @@ from redis.retry import Retry
 
 from apps.exchanges.errors import ExchangeUnavailable
 from apps.exchanges.limits import (
-    PATIENCE_SECONDS,
     WAITING_SECONDS,
     CallRecord,
     CallStatistics,
@@ -178,8 +177,6 @@ class ValkeyLimitStore:
     market runs `pace` times as fast as the clock, its limits give back as much sooner. `now` is a
     clock for tests.
     """
-
-    patience = PATIENCE_SECONDS
 
     def __init__(
         self,

@@ -108,17 +108,11 @@ def compare(*, broker_id: int, balances: Iterable[ports.Balance]) -> list[Holdin
 
 @transaction.atomic
 def reconcile(
-    *,
-    broker_id: int,
-    balances: Iterable[ports.Balance],
-    now: datetime,
-    market_now: datetime,
-    is_quiet: bool = True,
+    *, broker_id: int, balances: Iterable[ports.Balance], now: datetime, market_now: datetime
 ) -> list[Difference]:
     """Compare our books with the exchange's balances; the differences that are left. What was there before
-    our first look is adopted at once if that look was short (`is_quiet`): a trade in the middle of a long one
-    would be adopted and booked. What is seen twice with no order in flight becomes a transfer, dated by the
-    exchange's clock as fills are."""
+    our first look is adopted at once, what is seen twice with no order in flight becomes a transfer, dated
+    by the exchange's clock as fills are."""
     account = lock_account(broker_id)
     unexplained = [
         holding
@@ -132,7 +126,6 @@ def reconcile(
         market_now=market_now,
         prices=last_prices(Broker.objects.get(pk=broker_id)),
         is_first=not Transfer.objects.filter(broker_id=broker_id).exists(),
-        is_quiet=is_quiet,
         is_in_flight=has_orders_in_flight(broker_id),
     )
     left = [reconciliation.judge(holding, seen.pop(holding.asset, None)) for holding in unexplained]
@@ -236,13 +229,12 @@ class _Reconciliation:
     market_now: datetime
     prices: Mapping[str, Decimal]
     is_first: bool
-    is_quiet: bool
     is_in_flight: bool
 
     def judge(self, holding: Holding, seen: Difference | None) -> Difference | None:
         """Book a difference as a transfer, or keep it in sight."""
         is_old = seen is not None and seen.amount == holding.unexplained
-        opens = self.is_first and self.is_quiet and holding.unexplained > 0
+        opens = self.is_first and holding.unexplained > 0
         is_seen_again = is_old and seen is not None and self.now - seen.first_seen_at >= SEEN_AGAIN
         if (opens or is_seen_again) and not self.is_in_flight:
             self._book(holding, note="Here at the first look." if opens else "Seen twice.")
@@ -286,8 +278,7 @@ class _Reconciliation:
             },
         )
         price = self.prices.get(holding.asset)
-        is_small = price is not None and abs(holding.unexplained) * price < WORTH_TELLING
-        if not is_small and not self.is_first:
+        if price is None or abs(holding.unexplained) * price >= WORTH_TELLING:
             self._tell(holding)
         return difference
 

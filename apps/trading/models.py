@@ -521,16 +521,11 @@ class BrokerWatch(models.Model):
     next_poll_at = models.DateTimeField(null=True)
     interval_seconds = models.FloatField(default=10, help_text="How often it is polled now")
     swept_at = models.DateTimeField(
-        null=True, help_text="Last full sweep: open orders, history, balances"
-    )
-    next_sweep_at = models.DateTimeField(null=True)
-    sweep_began_at = models.DateTimeField(
-        null=True, help_text="Of the sweep that is under way, by the exchange's clock"
+        null=True, help_text="Last full sweep: fills, history, balances"
     )
     reconciled_at = models.DateTimeField(
         null=True,
-        help_text="First look at orders and balances since the start, or since a minute without one;"
-        " entries wait for it",
+        help_text="First full sweep since the start, or since a minute without a poll; entries wait",
     )
     fills_until = models.DateTimeField(
         null=True, help_text="Every fill up to here is booked; the cursor of the sweep"
@@ -540,9 +535,7 @@ class BrokerWatch(models.Model):
     )
     failing_since = models.DateTimeField(null=True)
     error = models.TextField(default="", blank=True)
-    report = models.JSONField(
-        null=True, help_text="What the full sweep under way, or the last one, has found"
-    )
+    report = models.JSONField(null=True, help_text="What the last full sweep found")
 
     class Meta:
         verbose_name = "watched broker"

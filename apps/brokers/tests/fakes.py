@@ -24,7 +24,6 @@ FORM = {
     "is_active": "on",
     "automation": "strategies",
     "cost_method": "average",
-    "history_days": "30",
     "balances-TOTAL_FORMS": 0,
     "balances-INITIAL_FORMS": 0,
 }

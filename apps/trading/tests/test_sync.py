@@ -11,10 +11,9 @@ from apps.core.models import Alert
 from apps.domain.orders import OrderSide, OrderStatus
 from apps.exchanges import errors, ports
 from apps.markets.models import Symbol
-from apps.trading.history import Findings
 from apps.trading.ledger import record_fills
 from apps.trading.models import BrokerWatch, Fill, Lot, Order
-from apps.trading.sync import refresh_balances, sweep, watch_of
+from apps.trading.sync import Findings, read_balances, sweep, watch_of
 from apps.trading.tests.fakes import FakeExchange, make_fill, make_report
 
 MakeOrder = Callable[..., Order]
@@ -30,12 +29,7 @@ def run(
     broker: Broker, symbol: Symbol, exchange: FakeExchange, now: datetime
 ) -> Callable[[], Findings]:
     """One full sweep."""
-
-    def run_once() -> Findings:
-        assert sweep(broker=broker, client=exchange, now=now)
-        return Findings(**BrokerWatch.objects.get().report)
-
-    return run_once
+    return lambda: sweep(broker=broker, client=exchange, now=now)
 
 
 def elsewhere(status: OrderStatus = OrderStatus.OPEN, **values: object) -> ports.OrderReport:
@@ -225,9 +219,9 @@ def test_a_clock_that_is_off_is_told(
     broker.refresh_from_db()
     exchange.clock += timedelta(seconds=10)
 
-    sweep(broker=broker, client=exchange, now=exchange.clock - timedelta(seconds=10))
+    findings = sweep(broker=broker, client=exchange, now=exchange.clock - timedelta(seconds=10))
 
-    assert "+10 s" in Alert.objects.get().message
+    assert "+10 s" in findings.odd[0]
 
 
 def test_a_paper_market_has_a_time_of_its_own(
@@ -238,138 +232,12 @@ def test_a_paper_market_has_a_time_of_its_own(
     assert run().odd == []
 
 
-def test_a_limit_stops_a_sweep_and_it_goes_on_where_it_was(
-    broker: Broker, symbol: Symbol, exchange: FakeExchange, now: datetime, make_order: MakeOrder
-) -> None:
-    symbol.pk, symbol.name, symbol.base = None, "ETH/USDT", "ETH"
-    symbol.save()
-    for name in ("BTC/USDT", "ETH/USDT"):
-        make_order(status="filled", is_settled=True, symbol=Symbol.objects.get(name=name))
-    asked: list[str] = []
-
-    def stop_once(name: str, **_since: object) -> list[ports.OrderReport]:
-        asked.append(name)
-        if len(asked) == 2:
-            raise errors.RateLimited("wait")
-        return []
-
-    exchange.fetch_closed_orders = stop_once  # type: ignore[assignment]
-
-    with pytest.raises(errors.RateLimited):
-        sweep(broker=broker, client=exchange, now=now)
-    assert BrokerWatch.objects.get().fills_until is None
-    began = exchange.clock
-    exchange.clock += timedelta(seconds=30)
-
-    assert sweep(broker=broker, client=exchange, now=now + timedelta(seconds=30))
-
-    assert asked == ["BTC/USDT", "ETH/USDT", "ETH/USDT"]
-    # What happened after the beginning is not known of the first symbol.
-    assert BrokerWatch.objects.get().fills_until == began
-
-
-def test_a_long_sweep_leaves_its_worker_to_others(
-    broker: Broker,
-    symbol: Symbol,
-    exchange: FakeExchange,
-    now: datetime,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    exchange.resting = [elsewhere()]
-    monkeypatch.setattr("apps.trading.sync.SLICE_SECONDS", -1)
-
-    assert not sweep(broker=broker, client=exchange, now=now)
-
-    assert BrokerWatch.objects.get().report["left"] == ["BTC/USDT"]
-
-
-@pytest.mark.parametrize("days", [30, 90])
-def test_the_first_sweep_reads_as_much_history_as_was_wanted(
-    run: Callable[[], Findings],
-    exchange: FakeExchange,
-    broker: Broker,
-    make_order: MakeOrder,
-    days: int,
-) -> None:
-    make_order(status="filled", is_settled=True)
-    broker.history_days = days
-    broker.save()
-    asked = []
-    exchange.fetch_fills = lambda _symbol, *, since: asked.append(since) or []  # type: ignore[method-assign]
-
-    run()
-
-    assert asked == [exchange.clock - timedelta(days=days)]
-
-
-def test_coins_of_the_history_have_its_cost_and_only_the_rest_is_adopted(
-    run: Callable[[], Findings], exchange: FakeExchange, broker: Broker
-) -> None:
-    Balance.objects.create(broker=broker, asset="BTC", free=3, locked=0)
-    exchange.balances = [ports.Balance(asset="BTC", free=Decimal(3), locked=Decimal(0))]
-    exchange.closed = [elsewhere(OrderStatus.FILLED, filled_quantity=Decimal(1))]
-    bought_at = exchange.clock - timedelta(days=10)
-    exchange.fills = [make_fill("1", exchange_order_id="99", executed_at=bought_at)]
-
-    run()
-
-    lots = Lot.objects.filter(asset="BTC").order_by("acquired_at")
-    assert list(lots.values_list("origin", "remaining", "cost")) == [
-        ("bought", 1, 100),
-        ("adopted", 2, None),
-    ]
-
-
-def test_what_ended_long_ago_elsewhere_ended_then(
-    run: Callable[[], Findings], exchange: FakeExchange, make_order: MakeOrder
-) -> None:
-    make_order(status="filled", is_settled=True)
-    ended_at = exchange.clock - timedelta(days=10)
-    exchange.closed = [elsewhere(OrderStatus.CANCELLED, updated_at=ended_at)]
-
-    run()
-
-    assert Order.objects.get(exchange_order_id="99").terminal_at == ended_at
-
-
-def test_balances_are_read_after_a_change(
-    exchange: FakeExchange, broker: Broker, now: datetime, make_order: MakeOrder
-) -> None:
-    make_order(status="filled", terminal_at=now + timedelta(seconds=1))
+def test_balances_alone(exchange: FakeExchange, broker: Broker, now: datetime) -> None:
     exchange.balances = [ports.Balance(asset="BTC", free=Decimal(2), locked=Decimal(1))]
 
-    refresh_balances(broker_id=broker.pk, now=now + timedelta(seconds=2))
+    read_balances(broker_id=broker.pk, now=now + timedelta(seconds=1))
 
     assert Balance.objects.get().asset == "BTC"
-
-
-def test_balances_that_were_read_since_the_change_are_not_read_again(
-    exchange: FakeExchange, broker: Broker, now: datetime, make_order: MakeOrder
-) -> None:
-    make_order(status="filled", terminal_at=now - timedelta(seconds=1))
-
-    refresh_balances(broker_id=broker.pk, now=now + timedelta(seconds=2))
-
-    assert Balance.objects.get().asset == "USDT"
-
-
-@pytest.mark.parametrize(("seconds_ago", "wait"), [(20, 40), (100, 0)])
-def test_after_a_change_everything_is_compared_a_minute_after_the_last_time(
-    exchange: FakeExchange,
-    broker: Broker,
-    now: datetime,
-    make_order: MakeOrder,
-    seconds_ago: int,
-    wait: int,
-) -> None:
-    make_order(status="filled", terminal_at=now + timedelta(seconds=1))
-    BrokerWatch.objects.update(
-        swept_at=now - timedelta(seconds=seconds_ago), next_sweep_at=now + timedelta(minutes=5)
-    )
-
-    refresh_balances(broker_id=broker.pk, now=now)
-
-    assert BrokerWatch.objects.get().next_sweep_at == now + timedelta(seconds=wait)
 
 
 def test_a_watch_is_made_once(broker: Broker) -> None:
@@ -385,15 +253,13 @@ def test_sides_are_purposes(run: Callable[[], Findings], exchange: FakeExchange)
 
 
 def test_balances_that_are_not_told_stay(
-    exchange: FakeExchange, broker: Broker, now: datetime, make_order: MakeOrder
+    exchange: FakeExchange, broker: Broker, now: datetime
 ) -> None:
-    make_order(status="filled", terminal_at=now + timedelta(seconds=1))
-
     def refuse() -> list[ports.Balance]:
         raise errors.RateLimited("wait")
 
     exchange.get_balance = refuse  # type: ignore[method-assign]
 
-    refresh_balances(broker_id=broker.pk, now=now + timedelta(seconds=1))
+    read_balances(broker_id=broker.pk, now=now + timedelta(seconds=1))
 
     assert Balance.objects.get().free == 1000
