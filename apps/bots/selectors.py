@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 
 from django.db.models import F, Q, QuerySet, Sum
@@ -66,12 +66,6 @@ class Trade:
     position: Position
     entry: Decimal | None
     exit: Decimal | None
-
-    @property
-    def duration(self) -> timedelta:
-        """From the first buy to flat, on the market's clock."""
-        assert self.position.closed_at  # noqa: S101  only closed ones are trades
-        return self.position.closed_at - self.position.opened_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
