@@ -170,6 +170,8 @@ def _measure_rates(
 
 
 def _describe_memory(pid: int) -> str:
+    # Until the processes of the last measurement have ended and those that are ready wait again.
+    time.sleep(1)
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
     try:
         zygote, child = _read_memory(pid), _read_memory(int(children[-1]))
