@@ -4,10 +4,8 @@ import json
 import random
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -16,7 +14,7 @@ from pathlib import Path
 from django.conf import settings
 
 from apps.strategies.sandbox import Answer, Candles, Question, Sandbox
-from workers.sandbox import zygote_command
+from workers.sandbox.private import start_sandbox
 
 ROWS = 500
 ACTIVATIONS = 20
@@ -63,7 +61,7 @@ class Timing:
 def measure(*, seconds: float, say: Callable[[str], None]) -> None:
     """Ask the EMA cross on 500 candles in every way by turns for so long, then many at once."""
     code, question = SAMPLE.read_text(encoding="utf-8"), make_question()
-    with running_zygote() as (pid, path), Sandbox(path) as kept:
+    with start_sandbox() as (path, pid), Sandbox(path) as kept:
         ways: dict[str, Callable[[], object]] = {
             "kept": partial(kept.evaluate, key="kept", code=code, question=question),
             "fresh": partial(_ask_afresh, path, code, question),
@@ -97,20 +95,6 @@ def make_question() -> Question:
         volume=[1.0] * ROWS,
     )
     return Question(candles=candles, balance=Decimal(1000), position=None, params={})
-
-
-@contextmanager
-def running_zygote() -> Iterator[tuple[int, str]]:
-    """Its process id and its socket."""
-    with tempfile.TemporaryDirectory(prefix="aristobot-sandbox-") as folder:
-        path = f"{folder}/s"
-        with subprocess.Popen(zygote_command(path), env={}, stdout=subprocess.PIPE) as process:
-            try:
-                if process.stdout is None or not process.stdout.readline():
-                    raise RuntimeError("The sandbox did not start; its lines above say why.")
-                yield process.pid, path
-            finally:
-                process.terminate()
 
 
 def _take_turns(ways: dict[str, Callable[[], object]], seconds: float) -> dict[str, list[float]]:

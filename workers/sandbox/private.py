@@ -14,8 +14,9 @@ _START_SECONDS = 60
 
 
 @contextmanager
-def start_sandbox() -> Iterator[str]:
-    """The path on which a new sandbox listens until the block is left. Raises SandboxUnavailable."""
+def start_sandbox() -> Iterator[tuple[str, int]]:
+    """The path on which a new sandbox listens until the block is left, and its process id. Raises
+    SandboxUnavailable."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "sandbox.sock")
         process = subprocess.Popen(
@@ -24,7 +25,7 @@ def start_sandbox() -> Iterator[str]:
         try:
             if not _is_ready(process):
                 raise SandboxUnavailable("A sandbox could not be started on this machine.")
-            yield path
+            yield path, process.pid
         finally:
             process.terminate()
             process.communicate()

@@ -88,7 +88,7 @@ def _find_sandbox() -> Iterator[str]:
     if runs:
         yield settings.SANDBOX_SOCKET
     else:
-        with start_sandbox() as path:
+        with start_sandbox() as (path, _pid):
             yield path
 
 
