@@ -11,6 +11,7 @@ import platform
 import resource
 import struct
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGKILL
 
@@ -20,9 +21,6 @@ from workers.sandbox.filters import build_filter
 #: The descriptors of a confined process: the connection arrives at the lowest free number, over CONTROL,
 #: which is closed then.
 CONNECTION, CONTROL = 0, 1
-MAX_CHILDREN = 64
-MEMORY_BYTES = 512 * 2**20
-CPU_SECONDS = 20
 NOBODY = 65534
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
@@ -32,6 +30,14 @@ _LANDLOCK_VERSION = 1
 #: File system rights by the ABI version that brought them: each version handles all bits up to its own.
 _LANDLOCK_FILE_BITS = {1: 13, 2: 14, 3: 15, 5: 16}
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one process may use: memory beyond what it starts with, and CPU time in its life."""
+
+    memory_bytes: int
+    cpu_seconds: int
 
 
 def probe_layers() -> Layer:
@@ -54,10 +60,10 @@ def probe_layers() -> Layer:
     return layers
 
 
-def confine(layers: Layer, parent: int) -> None:
+def confine(layers: Layer, limits: Limits, parent: int) -> None:
     """Put on `layers`, for good. Call it with no descriptor open but CONTROL; raises OSError when a layer
     does not hold. The process dies with `parent`, its id."""
-    _limit()
+    _limit(limits)
     if os.geteuid() == 0:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
@@ -76,9 +82,9 @@ def confine(layers: Layer, parent: int) -> None:
         _seccomp()
 
 
-def _limit() -> None:
+def _limit(limits: Limits) -> None:
     for limit, value in (
-        (resource.RLIMIT_CPU, CPU_SECONDS),
+        (resource.RLIMIT_CPU, limits.cpu_seconds),
         (resource.RLIMIT_NPROC, 0),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_NOFILE, 16),
@@ -87,7 +93,7 @@ def _limit() -> None:
         resource.setrlimit(limit, (value, value))
     if sys.platform == "linux":
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-        size = pages * resource.getpagesize() + MEMORY_BYTES
+        size = pages * resource.getpagesize() + limits.memory_bytes
         resource.setrlimit(resource.RLIMIT_AS, (size, size))
 
 

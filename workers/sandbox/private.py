@@ -14,13 +14,13 @@ _START_SECONDS = 60
 
 
 @contextmanager
-def start_sandbox() -> Iterator[tuple[str, int]]:
+def start_sandbox(profile: str = "live") -> Iterator[tuple[str, int]]:
     """The path on which a new sandbox listens until the block is left, and its process id. Raises
     SandboxUnavailable."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "sandbox.sock")
         process = subprocess.Popen(
-            zygote_command(path), env={}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            zygote_command(path, profile), env={}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         try:
             if not _is_ready(process):

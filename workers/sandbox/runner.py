@@ -21,9 +21,12 @@ import pandas_ta_classic as ta
 from apps.strategies.contract import PositionView, Strategy, wire
 from apps.strategies.contract.layers import Layer
 from apps.strategies.contract.parameters import read_schema
-from workers.sandbox.policy import CPU_SECONDS
+from workers.sandbox.policy import Limits
+from workers.sandbox.profiles import Profile
+from workers.sandbox.warmup import warm_up
 
 SOURCE = "strategy.py"
+CPU_SECONDS = 20
 _COLUMNS = pd.Index(["open", "high", "low", "close", "volume"])
 _MODULE = "strategy"
 _SIMPLE = (bool, int, float, str, Decimal, np.generic)
@@ -230,3 +233,13 @@ def _find_values(strategy: Strategy) -> dict[str, bool | float | str | None]:
         if isinstance(value, _SIMPLE) and not name.startswith("_") and name != "balance"
     ]
     return {name[:50]: _to_scalar(getattr(strategy, name)) for name in names[: wire.MAX_VALUES]}
+
+
+PROFILE = Profile(
+    limits=Limits(memory_bytes=512 * 2**20, cpu_seconds=CPU_SECONDS),
+    max_children=64,
+    ready=4,
+    warm_up=warm_up,
+    practise=practise,
+    serve=serve,
+)

@@ -1,4 +1,4 @@
-"""The script that becomes the zygote: `python -I start.py SOCKET`, with an empty environment."""
+"""The script that becomes the zygote: `python -I start.py SOCKET PROFILE`, with an empty environment."""
 
 import os
 import sys
@@ -8,12 +8,14 @@ from pathlib import Path
 os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"})
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from workers.sandbox.profiles import load_profile
 from workers.sandbox.zygote import main
 
 if __name__ == "__main__":
     # What strategies inherit: no variable, and no way to import the rest of the project.
+    profile = load_profile(sys.argv[2])
     os.environ.clear()
     sys.path.pop(0)
     socket_path = Path(sys.argv[1]).absolute()
     os.chdir("/")
-    sys.exit(main(str(socket_path)))
+    sys.exit(main(str(socket_path), profile))

@@ -13,34 +13,31 @@ from typing import NoReturn
 
 from apps.strategies.contract import wire
 from apps.strategies.contract.layers import Layer
-from workers.sandbox import runner
 from workers.sandbox.listening import listen
-from workers.sandbox.policy import CONNECTION, CONTROL, MAX_CHILDREN, confine, probe_layers
-from workers.sandbox.warmup import warm_up
+from workers.sandbox.policy import CONNECTION, CONTROL, confine, probe_layers
+from workers.sandbox.profiles import Profile
 
 #: The other side has closed; macOS tells it as POLLHUP, which needs no asking.
 _HANG_UP = getattr(select, "POLLRDHUP", 0)
-#: Confined processes that wait for a connection.
-READY = 4
 #: One is forked when nothing else has happened for so long: those at work come first.
 _REFILL_MS = 5
 #: More than this process ever has, whatever its limit says.
 _DESCRIPTORS = 2**16
 
 
-def main(socket_path: str) -> int:
+def main(socket_path: str, profile: Profile) -> int:
     """Listen on `socket_path` until SIGTERM; the exit status."""
     layers = probe_layers()
-    warm_up()
+    profile.warm_up()
     gc.collect()
     # Forked processes share these pages as long as their collector does not touch them.
     gc.freeze()
     try:
-        listener = listen(socket_path, MAX_CHILDREN)
+        listener = listen(socket_path, profile.max_children)
     except OSError as error:
         sys.stderr.write(f"sandbox: can't listen on {socket_path}: {error.strerror or error}\n")
         return 1
-    zygote = Zygote(listener, layers)
+    zygote = Zygote(listener, layers, profile)
     zygote.fill()
     sys.stdout.write(f"sandbox: ready, {layers.tier}: {layers.words}\n")
     sys.stdout.flush()
@@ -52,9 +49,10 @@ def main(socket_path: str) -> int:
 class Zygote:
     """Hands every connection to a confined process, and kills the process whose connection is closed."""
 
-    def __init__(self, listener: socket.socket, layers: Layer) -> None:
+    def __init__(self, listener: socket.socket, layers: Layer, profile: Profile) -> None:
         self._listener = listener
         self._layers = layers
+        self._profile = profile
         self._stopping = False
         #: Processes without a connection, by the socket over which each gets its own; oldest first.
         self._ready: dict[int, socket.socket] = {}
@@ -71,13 +69,13 @@ class Zygote:
 
     def fill(self) -> None:
         """Have all processes ready that wait for a connection. Raises OSError when there can't be any."""
-        while len(self._ready) < READY:
+        while len(self._ready) < self._profile.ready:
             self._fork(practises=True)
 
     def run(self) -> None:
         """Serve until a signal asks to stop, then leave no child behind."""
         while not self._stopping:
-            is_short = len(self._ready) < READY
+            is_short = len(self._ready) < self._profile.ready
             ready = {
                 descriptor for descriptor, _ in self._poll.poll(_REFILL_MS if is_short else None)
             }
@@ -101,8 +99,9 @@ class Zygote:
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
-        if len(self._connections) >= MAX_CHILDREN:
-            _refuse(connection, f"All {MAX_CHILDREN} places of the sandbox are taken.")
+        if len(self._connections) >= self._profile.max_children:
+            places = self._profile.max_children
+            _refuse(connection, f"All {places} places of the sandbox are taken.")
             return
         try:
             if not self._ready:
@@ -126,7 +125,7 @@ class Zygote:
                 control.close()
                 raise
             if pid == 0:
-                _live(theirs, self._layers, parent, practises=practises)
+                _live(theirs, self._layers, self._profile, parent, practises=practises)
         self._ready[pid] = control
 
     def _kill(self, pid: int) -> None:
@@ -148,7 +147,9 @@ class Zygote:
         connection.close()
 
 
-def _live(control: socket.socket, layers: Layer, parent: int, *, practises: bool) -> NoReturn:
+def _live(
+    control: socket.socket, layers: Layer, profile: Profile, parent: int, *, practises: bool
+) -> NoReturn:
     """The life of a forked process, which must never return into the zygote's loop: it is confined before
     it has a connection, and so before it has any code."""
     try:
@@ -161,9 +162,9 @@ def _live(control: socket.socket, layers: Layer, parent: int, *, practises: bool
         waiting = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CONTROL)
         reason = ""
         try:
-            confine(layers, parent)
+            confine(layers, profile.limits, parent)
             if practises:
-                runner.practise()
+                profile.practise()
         except OSError as error:
             reason = f"The sandbox can't confine a process: {error}."
         if socket.recv_fds(waiting, 1, 1)[1] == [CONNECTION]:
@@ -171,7 +172,7 @@ def _live(control: socket.socket, layers: Layer, parent: int, *, practises: bool
             if reason:
                 os.write(CONNECTION, wire.pack_reply({"unavailable": reason}))
             else:
-                runner.serve(CONNECTION, layers)
+                profile.serve(CONNECTION, layers)
     finally:
         os._exit(0)
 
