@@ -52,6 +52,11 @@ class Activation(OwnedModel):
     def __str__(self) -> str:
         return f"{self.version.strategy} on {self.series}"
 
+    @property
+    def place(self) -> str:
+        """The market and the broker."""
+        return f"{self.series} at {self.book.broker}"
+
     def state_at(self, now: datetime) -> State:
         """What it is doing."""
         if self.stopped_at is not None:

@@ -17,6 +17,20 @@ class QuantityField(models.DecimalField[Any, Any]):
         super().__init__(*args, **kwargs)
 
 
+class OrderedJSONField(models.JSONField):
+    """A dictionary that keeps the order of its keys, which PostgreSQL's jsonb does not: it is stored as a
+    list of pairs."""
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: Any = False) -> Any:  # noqa: FBT002  Django's signature
+        """Its pairs."""
+        pairs = [[key, entry] for key, entry in value.items()]
+        return super().get_db_prep_value(pairs, connection, prepared)
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        """The dictionary again."""
+        return dict(super().from_db_value(value, expression, connection))
+
+
 @lru_cache(maxsize=4)
 def _cipher(keys: tuple[str, ...]) -> MultiFernet:
     return MultiFernet([Fernet(key) for key in keys])

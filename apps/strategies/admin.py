@@ -198,8 +198,10 @@ class StrategyVersionAdmin(FactAdmin):
     @display(description="Active where")
     def used_by(self, version: StrategyVersion) -> str:
         """What runs it now."""
-        running = version.activations.filter(is_active=True).select_related("series__symbol")
-        return ", ".join(str(activation.series) for activation in running) or NOTHING
+        running = version.activations.filter(is_active=True).select_related(
+            "series__symbol", "book__broker"
+        )
+        return ", ".join(activation.place for activation in running) or NOTHING
 
     @display(description="Code")
     def source(self, version: StrategyVersion) -> SafeString:

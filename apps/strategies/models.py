@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db import models
 
+from apps.core.fields import OrderedJSONField
 from apps.core.models import OwnedModel
 from apps.domain.candles import Timeframe
 
@@ -44,7 +45,7 @@ class StrategyVersion(OwnedModel):
     code = models.TextField()
     code_hash = models.CharField(max_length=64, help_text="SHA-256")
     class_name = models.CharField(max_length=100, default="", blank=True)
-    parameters = models.JSONField(
+    parameters = OrderedJSONField(
         default=dict, help_text="STRATEGY_PARAMS as the code declares them"
     )
     lookback = models.PositiveIntegerField(default=500, help_text="Candles it wants to see")
@@ -86,6 +87,6 @@ class StrategyVersion(OwnedModel):
         return f"may not run: {self.errors[0]['message']}" if self.errors else "not checked"
 
     @property
-    def rehearsal_mb(self) -> float | None:
-        """Memory of its own in the dry run."""
-        return None if self.rehearsal_bytes is None else self.rehearsal_bytes / 1e6
+    def rehearsal_mb(self) -> int:
+        """Memory of its own in the dry run, 0 for less than is worth a word."""
+        return (self.rehearsal_bytes or 0) // 10**6

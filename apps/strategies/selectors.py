@@ -8,7 +8,11 @@ from django.db.models import QuerySet
 from apps.accounts.models import User
 from apps.strategies.models import Strategy, StrategyVersion
 
-_WHERE_THEY_ARE_ACTIVE = ("activations__version__strategy", "activations__series__symbol")
+_WHERE_THEY_ARE_ACTIVE = (
+    "activations__version__strategy",
+    "activations__series__symbol",
+    "activations__book__broker",
+)
 
 
 def list_versions(strategy: Strategy) -> QuerySet[StrategyVersion]:

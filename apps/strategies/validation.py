@@ -47,11 +47,9 @@ def validate(code: str, *, candles: Candles | None, sandbox: Sandbox, trusted: b
 
 def _judge(rehearsal: Rehearsal) -> Iterator[Problem]:
     # The first answer of a new process takes longer than those that follow.
-    elapsed_ms = min(rehearsal.flat.elapsed_ms, rehearsal.holding.elapsed_ms)
-    if elapsed_ms > SLOW_MS:
-        message = (
-            f"One decision took {elapsed_ms:.0f} ms; more than {SLOW_MS} ms makes orders late."
-        )
+    cpu_ms = min(rehearsal.flat.cpu_ms or 0, rehearsal.holding.cpu_ms or 0)
+    if cpu_ms > SLOW_MS:
+        message = f"One decision took {cpu_ms:.0f} ms of CPU time; more than {SLOW_MS} ms makes orders late."
         yield Problem(None, message, Severity.WARNING)
     if rehearsal.memory_bytes > LARGE_BYTES:
         used, limit = rehearsal.memory_bytes // 2**20, LARGE_BYTES // 2**20

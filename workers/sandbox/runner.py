@@ -82,7 +82,9 @@ def serve(connection: int, layers: Layer) -> None:
                     strategy_class = load(request[0]["code"])
                     reply = describe(strategy_class)
                 else:
+                    began = time.process_time()
                     reply = answer(strategy_class, *request)
+                    reply["cpu_ms"] = (time.process_time() - began) * 1000
                     reply["memory_bytes"] = _peak_memory() - before
                 data = wire.pack_reply(reply | {"output": output.take()})
             except BaseException as error:  # noqa: BLE001  the process boundary: the code is not ours

@@ -4,7 +4,7 @@ from io import StringIO
 
 import pytest
 from django.conf import LazySettings
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from apps.accounts.models import User
 from apps.bots.models import Activation
@@ -86,6 +86,13 @@ def test_a_complete_demo_is_left_alone(synced: list[Exchange]) -> None:
     seed()
 
     assert (len(places()), synced) == (len(Exchange), [])
+
+
+def test_where_no_more_users_may_log_in_it_says_so(settings: LazySettings) -> None:
+    settings.MAX_USERS = 0
+
+    with pytest.raises(CommandError, match="The demo could not be set up: 0 users may log in"):
+        seed()
 
 
 def test_a_demo_that_was_deleted_stays_away() -> None:

@@ -27,4 +27,5 @@ def test_it_is_not_deleted_and_its_page_says_where_it_runs(
 
     assert "Mine can&#x27;t be deleted" in page
     assert "(Mine on BTC/USDT 1m)" in page
+    assert ">BTC/USDT 1m at Paper</a>" in page
     assert Strategy.objects.exists()

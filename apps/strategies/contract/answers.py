@@ -41,7 +41,8 @@ class Answer:
     """`should_long` is None in a position and `should_short` without one. `amount` is quote currency to
     spend, `stop_loss` and `take_profit` are fractions of the entry price or None; all three come with a
     should_long that is True. `values` are the simple public attributes of the instance. `memory_bytes` is
-    how much its process has grown at most since it has the code, as it says itself."""
+    how much its process has grown at most since it has the code, `cpu_ms` how long it computed, as it says
+    itself."""
 
     should_long: bool | None
     should_short: bool | None
@@ -52,6 +53,7 @@ class Answer:
     output: str
     elapsed_ms: float
     memory_bytes: int | None = None
+    cpu_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +125,7 @@ def read_answer(
         output=read_output(reply),
         elapsed_ms=elapsed_ms,
         memory_bytes=_read_count(reply.get("memory_bytes")),
+        cpu_ms=_read_duration(reply.get("cpu_ms")),
     )
 
 
@@ -174,6 +177,10 @@ def _read_value(value: object) -> float | bool | str | None:
 
 def _read_count(value: object) -> int | None:
     return value if type(value) is int and 0 <= value < 2**53 else None
+
+
+def _read_duration(value: object) -> float | None:
+    return float(value) if is_number(value) and value >= 0 else None
 
 
 def _read_text(value: object, limit: int) -> str:

@@ -19,7 +19,8 @@ class Number:
 
 
 def list_numbers(family: list[ast.ClassDef]) -> Iterator[Number]:
-    """Those that `self.params["name"]` could stand for, in the order of the source."""
+    """Those that `self.params["name"]` could stand for, in the order of the source; not those that only say
+    which row or which part is meant."""
     for function in list_functions(family):
         if function.decorator_list or not _has_self(function.args):
             continue  # static and class methods have no self
@@ -47,12 +48,20 @@ def _list_searched(node: ast.AST) -> Iterator[ast.AST]:
     ):
         return  # another self
     for child in ast.iter_child_nodes(node):
-        if not _is_annotation(child, node):
+        if not _is_annotation(child, node) and not _is_position(child, node):
             yield child
 
 
 def _is_annotation(child: ast.AST, parent: ast.AST) -> bool:
     return child in (getattr(parent, "annotation", None), getattr(parent, "returns", None))
+
+
+def _is_position(child: ast.AST, parent: ast.AST) -> bool:
+    """Numbers alone in brackets say which one, as in iloc[-2]; a slice says how many."""
+    if not isinstance(parent, ast.Subscript) or child is not parent.slice:
+        return False
+    parts = child.elts if isinstance(child, ast.Tuple) else [child]
+    return all(_read(part) is not None for part in parts)
 
 
 def _has_self(arguments: ast.arguments) -> bool:

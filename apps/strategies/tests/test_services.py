@@ -1,5 +1,6 @@
 """Saving versions."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -31,6 +32,14 @@ def test_a_valid_version_may_run_and_knows_what_it_declares(
 
     assert (version.number, version.validated_at, version.class_name) == (1, now, "A")
     assert (version.parameters, version.lookback) == (INFO.parameters, 200)
+
+
+def test_parameters_keep_the_order_of_the_code(strategy: Strategy, now: datetime) -> None:
+    declared = {name: {"default": 1} for name in ("slow", "fast", "a")}
+
+    save(strategy, now, Report(problems=(), info=replace(INFO, parameters=declared)))
+
+    assert list(StrategyVersion.objects.get().parameters) == ["slow", "fast", "a"]
 
 
 def test_an_invalid_version_is_kept_with_its_problems(strategy: Strategy, now: datetime) -> None:

@@ -62,13 +62,19 @@ def test_it_is_rehearsed_on_all_candles_and_on_a_few() -> None:
     [
         ({"memory_bytes": 60 * 2**20}, "The dry run took 60 MB of memory, more than 50 MB."),
         (
-            {"flat": replace(ANSWER, elapsed_ms=90), "holding": replace(ANSWER, elapsed_ms=30)},
-            "One decision took 30 ms; more than 20 ms makes orders late.",
+            {"flat": replace(ANSWER, cpu_ms=90), "holding": replace(ANSWER, cpu_ms=30)},
+            "One decision took 30 ms of CPU time; more than 20 ms makes orders late.",
         ),
     ],
 )
 def test_what_takes_much_is_a_warning(changes: dict[str, Any], message: str) -> None:
     assert validate_with(FakeSandbox(replace(REHEARSAL, **changes))) == [message]
+
+
+def test_a_busy_machine_makes_no_strategy_slow() -> None:
+    waited = replace(ANSWER, elapsed_ms=90, cpu_ms=3)
+
+    assert validate_with(FakeSandbox(replace(REHEARSAL, flat=waited, holding=waited))) == []
 
 
 def test_the_newest_candles_keep_their_columns() -> None:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.accounts.selectors import find_user, has_traders
-from apps.accounts.services import create_user
+from apps.accounts.services import TooManyUsers, create_user
 from apps.bots.services import activate
 from apps.brokers.selectors import list_brokers
 from apps.brokers.services import open_paper_broker
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         """Say what was made."""
         try:
             password = self._seed()
-        except (ExchangeError, SandboxUnavailable) as error:
+        except (ExchangeError, SandboxUnavailable, TooManyUsers) as error:
             raise CommandError(f"The demo could not be set up: {error}") from error
         if password:
             self.stdout.write(f"Demo user:     {USERNAME}    password: {password}")

@@ -117,6 +117,7 @@ def _list_words(report: Report) -> Iterator[str]:
         parameters = ", ".join(report.info.parameters) or "none"
         yield f"{report.info.class_name}: parameters {parameters}; lookback {report.info.lookback}"
     if report.rehearsal:
-        megabytes = report.rehearsal.memory_bytes / 2**20
-        yield f"dry run: {report.rehearsal.elapsed_ms:.0f} ms, {megabytes:.1f} MB of its own"
+        megabytes = report.rehearsal.memory_bytes // 10**6
+        memory = f", {megabytes} MB of memory" if megabytes else ""
+        yield f"dry run: {report.rehearsal.elapsed_ms:.0f} ms{memory}"
     yield "valid" if report.is_valid else "not valid: it may not run"

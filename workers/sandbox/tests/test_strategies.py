@@ -200,6 +200,16 @@ def test_a_rehearsal_says_how_much_memory_was_used(sandbox: Sandbox) -> None:
     assert 30_000_000 < rehearsal.memory_bytes < 80_000_000
 
 
+def test_a_rehearsal_says_how_long_it_computed_not_how_long_it_waited(sandbox: Sandbox) -> None:
+    code = write_strategy("import time; time.sleep(0.2); return False")
+
+    answer = sandbox.rehearse(code, CANDLES, {}).flat
+
+    assert answer.elapsed_ms > 200
+    assert answer.cpu_ms is not None
+    assert 0 < answer.cpu_ms < 150
+
+
 def test_many_are_asked_side_by_side(sandbox: Sandbox) -> None:
     asleep = write_strategy("import time; time.sleep(0.2); return True")
     question = Question(candles=CANDLES, balance=Decimal(1000), position=None, params={})

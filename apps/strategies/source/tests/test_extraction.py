@@ -54,10 +54,15 @@ def test_every_number_of_an_indicator_has_its_name() -> None:
         "x: Literal[5] = y",
         "return lambda self: 5",
         "return 5j",
+        "return c.iloc[-2] > c.iloc[-3, 3]",
     ],
 )
 def test_what_is_no_parameter_is_left_out(statement: str) -> None:
     assert find(statement) == []
+
+
+def test_how_many_rows_are_looked_at_is_a_number_to_tune() -> None:
+    assert [value for _name, value in find("return c.iloc[-20:].mean()")] == [-20]
 
 
 def test_equal_numbers_in_different_places_stay_apart_and_are_counted() -> None:
