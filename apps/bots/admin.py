@@ -17,14 +17,15 @@ from apps.bots.forms import (
     ResumeForm,
     StopForm,
     SwitchForm,
-    make_parameter_fields,
 )
 from apps.bots.models import Activation, State
-from apps.bots.selectors import find_open_position, list_runnable_versions, read_overview
+from apps.bots.selectors import find_open_position, read_overview
 from apps.core.admin import OwnedAdmin, dialog_link, leave_dialog
 from apps.core.formats import quantity, signed_money
 from apps.domain.candles import Timeframe
 from apps.strategies.models import StrategyVersion
+from apps.strategies.parameter_fields import make_parameter_fields
+from apps.strategies.selectors import list_runnable_versions
 from apps.trading.forms import OnceForm
 
 __all__ = ["ActivationAdmin", "decision_admin"]

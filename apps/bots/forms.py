@@ -1,6 +1,5 @@
 """The forms of activations."""
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +16,7 @@ from unfold.widgets import (
 from apps.accounts.models import User
 from apps.bots.models import Activation
 from apps.bots.promotion import Check, Gate, check_gates
-from apps.bots.selectors import find_open_position, list_runnable_versions, needs_confirmation
+from apps.bots.selectors import find_open_position, needs_confirmation
 from apps.bots.services import Refused, Terms, take_place
 from apps.brokers.models import Broker
 from apps.domain.candles import Timeframe
@@ -25,42 +24,11 @@ from apps.markets.models import Symbol
 from apps.markets.selectors import find_symbol
 from apps.strategies.contract.parameters import merge
 from apps.strategies.models import StrategyVersion
+from apps.strategies.parameter_fields import SHOWS_PARAMETERS, read_parameters
+from apps.strategies.selectors import list_runnable_versions
 from apps.trading.models import new_client_order_id
 
 REAL_MONEY = "REAL MONEY"
-#: Before the name of a parameter of the strategy.
-PARAMETER = "parameter_"
-#: Choosing a version shows its parameters, and leaves everything else as it was typed.
-_SHOWS_PARAMETERS = {
-    "hx-get": ".",
-    "hx-target": ".parameters",
-    "hx-select": ".parameters",
-    "hx-swap": "outerHTML",
-}
-
-
-def make_parameter_fields(version: StrategyVersion) -> dict[str, forms.Field]:
-    """A field for each parameter of a version; an empty one is its default."""
-    return {
-        f"{PARAMETER}{name}": _make_parameter_field(entry)
-        for name, entry in version.parameters.items()
-    }
-
-
-def _make_parameter_field(entry: Mapping[str, Any]) -> forms.Field:
-    kind = forms.IntegerField if entry["type"] == "int" else forms.FloatField
-    step = entry["step"] or (1 if entry["type"] == "int" else "any")
-    bounds = [f"from {entry['min']}"] if entry["min"] is not None else []
-    bounds += [f"to {entry['max']}"] if entry["max"] is not None else []
-    return kind(
-        label=entry["label"],
-        required=False,
-        initial=entry["default"],
-        min_value=entry["min"],
-        max_value=entry["max"],
-        widget=UnfoldAdminTextInputWidget(attrs={"type": "number", "step": step}),
-        help_text=" ".join([*bounds, f"(default {entry['default']})"]).capitalize(),
-    )
 
 
 class ActivationForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own forms take no argument
@@ -69,7 +37,7 @@ class ActivationForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own
 
     version = forms.ModelChoiceField(
         queryset=StrategyVersion.objects.none(),
-        widget=UnfoldAdminSelectWidget(attrs=_SHOWS_PARAMETERS),
+        widget=UnfoldAdminSelectWidget(attrs=SHOWS_PARAMETERS),
         help_text="Only versions that were found valid can run.",
     )
     broker = forms.ModelChoiceField(queryset=Broker.objects.none(), widget=UnfoldAdminSelectWidget)
@@ -139,11 +107,7 @@ class ActivationForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own
     @property
     def parameters(self) -> dict[str, Any]:
         """What was given of them."""
-        return {
-            name.removeprefix(PARAMETER): value
-            for name, value in self.cleaned_data.items()
-            if name.startswith(PARAMETER) and value is not None
-        }
+        return read_parameters(self.cleaned_data)
 
     def clean(self) -> dict[str, Any]:
         """The symbol has to be listed where the broker trades, the parameters declared by the version, the

@@ -42,12 +42,6 @@ def needs_confirmation(broker: Broker) -> bool:
     return not earlier.exists()
 
 
-def list_runnable_versions(user: User) -> OwnedQuerySet[StrategyVersion]:
-    """The user's versions that were found valid, newest of each strategy first."""
-    versions = StrategyVersion.objects.for_user(user).select_related("strategy")
-    return versions.filter(validated_at__isnull=False).order_by("strategy__name", "-number")
-
-
 def is_decided(*, activation_id: int, candle_id: int) -> bool:
     """Whether this activation has decided on this candle."""
     return Decision.objects.filter(activation_id=activation_id, candle_id=candle_id).exists()

@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from apps.accounts.models import User
+from apps.core.models import OwnedQuerySet
 from apps.strategies.models import Strategy, StrategyVersion
 
 _WHERE_THEY_ARE_ACTIVE = (
@@ -18,6 +19,12 @@ _WHERE_THEY_ARE_ACTIVE = (
 def list_versions(strategy: Strategy) -> QuerySet[StrategyVersion]:
     """Newest first, without their code, each with its activations."""
     return strategy.versions.defer("code").prefetch_related(*_WHERE_THEY_ARE_ACTIVE)
+
+
+def list_runnable_versions(user: User) -> OwnedQuerySet[StrategyVersion]:
+    """The user's versions that were found valid, newest of each strategy first."""
+    versions = StrategyVersion.objects.for_user(user).select_related("strategy")
+    return versions.filter(validated_at__isnull=False).order_by("strategy__name", "-number")
 
 
 def list_activations(strategy: Strategy) -> list[Any]:
