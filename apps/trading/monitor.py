@@ -67,8 +67,10 @@ def forget_reconciliations() -> None:
 
 def resume_watching(*, now: datetime) -> None:
     """The monitor has started, alone perhaps. It remembers nothing that the rows don't, so only brokers that
-    were looked at too long ago for entries have to be swept before they take any; all are polled at once."""
-    BrokerWatch.objects.exclude(polled_at__gt=now - POLL_AGE).update(reconciled_at=None)
+    neither a poll nor a stream has seen lately enough for entries have to be swept before they take any; all
+    are polled at once."""
+    seen = Q(polled_at__gt=now - POLL_AGE) | Q(stream_alive_at__gt=now - POLL_AGE)
+    BrokerWatch.objects.exclude(seen).update(reconciled_at=None)
     BrokerWatch.objects.update(next_poll_at=None)
 
 

@@ -379,6 +379,18 @@ def test_a_start_of_the_monitor_alone_sweeps_first_what_it_has_not_looked_at_for
     assert (row.reconciled_at is not None, row.next_poll_at) == (is_reconciled, None)
 
 
+def test_a_stream_that_was_alive_lately_has_looked_as_well_as_a_poll(broker: Broker) -> None:
+    watch(
+        broker,
+        polled_at=NOW - timedelta(seconds=70),
+        stream_alive_at=NOW - timedelta(seconds=10),
+    )
+
+    resume_watching(now=NOW)
+
+    assert BrokerWatch.objects.get().reconciled_at
+
+
 def test_brokers_are_polled_when_their_turn_comes(
     broker: Broker, now: datetime, sent: list[tuple[TaskName, int]]
 ) -> None:
