@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-PURE = ("apps.domain", "apps.exchanges", "apps.strategies.contract")
+PURE = ("apps.domain", "apps.exchanges", "apps.strategies.contract", "apps.backtests.engine")
 PROBE = """
 import importlib, pkgutil, sys
 sys.path.insert(0, {root!r})

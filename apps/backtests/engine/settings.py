@@ -1,0 +1,49 @@
+"""What a run is done with, and in which of its modes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from apps.domain.markets import Market
+
+
+class Mode(StrEnum):
+    """How doubts inside a candle are settled: against the user, for him, or as other tools do."""
+
+    PESSIMISTIC = "pessimistic"
+    OPTIMISTIC = "optimistic"
+    PARITY = "parity"
+
+
+class FeeIn(StrEnum):
+    """Whether a purchase pays its fee in money, on top of its amount, or in the coins that it brings."""
+
+    QUOTE = "quote"
+    BASE = "base"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fees:
+    """Shares of a fill's worth: `maker` for limits that rested, `taker` for everything else."""
+
+    maker: float
+    taker: float
+    fee_in: FeeIn = FeeIn.QUOTE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything a result depends on besides strategy and candles.
+
+    The strategy sees the first `warmup` candles and is asked after them. Without a `market` quantities
+    and prices are not rounded, and nothing is too small. `finalize` sells what is held at the end.
+    """
+
+    balance: float
+    fees: Fees
+    slippage_bps: float = 5.0
+    mode: Mode = Mode.PESSIMISTIC
+    market: Market | None = None
+    params: Mapping[str, float] = field(default_factory=dict)
+    warmup: int = 0
+    finalize: bool = False
