@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from django.db import connection
 
+from apps.bots.journal import SILENCE
 from apps.bots.models import Activation
 from apps.core.rows import Rows
 from apps.domain.candles import Timeframe
@@ -40,7 +41,11 @@ SELECT {_ROWS.columns}, broker.balances_as_of IS NOT NULL,
        EXISTS (SELECT 1 FROM trading_order AS o
                WHERE o.book_id = book.id AND o.symbol_id = symbol.id AND NOT o.is_settled
                  AND o.purpose <> ALL(%(legs)s)),
-       owner.is_superuser
+       owner.is_superuser,
+       EXISTS (SELECT 1 FROM bots_decision AS unasked
+               WHERE unasked.activation_id = activation.id AND unasked.candle_id = candle.id),
+       EXISTS (SELECT 1 FROM core_alert AS alert
+               WHERE alert.owner_id = owner.id AND alert.key = %(silence)s AND alert.resolved_at IS NULL)
 FROM markets_candle AS candle
 JOIN markets_series AS series ON series.id = candle.series_id
 JOIN markets_symbol AS symbol ON symbol.id = series.symbol_id
@@ -60,7 +65,8 @@ WHERE candle.id = %(candle_id)s
   AND activation.starts_at <= %(now)s
   AND (activation.ends_at IS NULL OR activation.ends_at > %(now)s)
   AND NOT EXISTS (SELECT 1 FROM bots_decision AS decision
-                  WHERE decision.activation_id = activation.id AND decision.candle_id = candle.id)
+                  WHERE decision.activation_id = activation.id AND decision.candle_id = candle.id
+                    AND decision.action <> 'unasked')
 ORDER BY activation.id
 """  # noqa: S608  the columns come from the models
 
@@ -70,7 +76,8 @@ class Case:
     """What a strategy is asked on; `balance` is the free quote currency, of which a book with capital of
     its own sees only its cash, None before the first snapshot,
     `in_flight` says that an entry or exit of the book is not settled yet, `is_trusted` that the owner is a
-    superuser, whose machine it is."""
+    superuser, whose machine it is, `was_unasked` that the sandbox did not answer before, `is_told` that the
+    owner knows of a sandbox that does not answer."""
 
     candle: Candle
     series: Series
@@ -82,6 +89,8 @@ class Case:
     balance: Decimal | None
     in_flight: bool
     is_trusted: bool
+    was_unasked: bool
+    is_told: bool
 
     @property
     def valid_until(self) -> datetime:
@@ -143,13 +152,16 @@ def _read_history(candle: Candle, lookback: int) -> Candles:
 def list_waiting_cases(*, candle_id: int, now: datetime) -> list[Case]:
     """The cases, of all users, that wait for a candle; none when it is no longer the newest."""
     with connection.cursor() as cursor:
-        cursor.execute(_WAITING, {"candle_id": candle_id, "now": now, "legs": _LEGS})
+        cursor.execute(
+            _WAITING,
+            {"candle_id": candle_id, "now": now, "legs": _LEGS, "silence": SILENCE},
+        )
         return [_to_case(row) for row in cursor.fetchall()]
 
 
 def _to_case(row: tuple[object, ...]) -> Case:
     (candle, series, symbol, activation, version, book, position), rest = _ROWS.split(row)
-    has_snapshot, free, in_flight, is_trusted = rest
+    has_snapshot, free, in_flight, is_trusted, was_unasked, is_told = rest
     return Case(
         candle=candle,
         series=series,
@@ -161,4 +173,6 @@ def _to_case(row: tuple[object, ...]) -> Case:
         balance=free if has_snapshot else None,
         in_flight=bool(in_flight),
         is_trusted=bool(is_trusted),
+        was_unasked=bool(was_unasked),
+        is_told=bool(is_told),
     )

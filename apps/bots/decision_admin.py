@@ -17,6 +17,7 @@ ACTION_LABELS = {
     "hold": "info",
     "wait": "info",
     "failed": "danger",
+    "unasked": "warning",
 }
 LEVEL_LABELS = {"info": "info", "warning": "warning", "error": "danger"}
 

@@ -3,7 +3,7 @@ newest candle may trade."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any, cast
@@ -30,6 +30,8 @@ from apps.trading.gate import Signal, place
 from apps.trading.models import Order
 
 Action = Decision.Action
+#: A sandbox that was restarted is back within this time.
+PATIENCE = timedelta(seconds=10)
 
 # While a strategy computed, a newer candle may have come, or its owner may have stopped or changed it.
 # From here on he waits until the decision is committed.
@@ -47,24 +49,22 @@ FROM bots_activation AS activation WHERE activation.id = %(activation_id)s FOR S
 def evaluate_candle(*, candle_id: int, sandbox: Sandbox, now: datetime) -> list[Decision]:
     """Ask every activation that waits for this candle, side by side; the answer of one is decided while
     the others compute. One that has decided is not asked again, and a candle that is no longer the newest,
-    or too old, is not traded on. Raises SandboxUnavailable once the others have decided."""
+    or too old, is not traded on. Raises SandboxUnavailable once the others have decided; what it leaves
+    undecided says so until it is asked again."""
     waiting = list_waiting_cases(candle_id=candle_id, now=now)
     cases = [case for case in waiting if now < case.valid_until]
     decisions = [_write_once(case, partial(_wait, case)) for case in cases if case.in_flight]
-    unasked: SandboxUnavailable | None = None
+    unasked: list[Case] = []
+    silence: SandboxUnavailable | None = None
     for case, question, outcome in _ask(sandbox, [case for case in cases if not case.in_flight]):
-        if isinstance(outcome, SandboxTooWeak):
-            # Asking again changes nothing: its owner has to be told.
-            refusal = StrategyFailed(str(outcome))
-            decisions.append(_write_once(case, partial(_pause, case, question, refusal, now)))
-        elif isinstance(outcome, SandboxUnavailable):
-            unasked = outcome
-        elif isinstance(outcome, StrategyFailed):
-            decisions.append(_write_once(case, partial(_pause, case, question, outcome, now)))
+        if isinstance(outcome, SandboxUnavailable) and not isinstance(outcome, SandboxTooWeak):
+            unasked.append(case)
+            silence = outcome
         else:
-            decisions.append(_write_once(case, partial(_decide, case, question, outcome, now)))
-    if unasked:
-        raise unasked
+            decisions.append(_write_once(case, partial(_settle, case, question, outcome, now)))
+    if silence:
+        _note_silence(unasked, silence, now)
+        raise silence
     return [decision for decision in decisions if decision is not None]
 
 
@@ -90,9 +90,35 @@ def _write_once(case: Case, write: Callable[[], Decision]) -> Decision | None:
         raise
 
 
+def _note_silence(cases: Sequence[Case], silence: SandboxUnavailable, now: datetime) -> None:
+    """What was not asked says why, and its owner is told once that the sandbox does not come back."""
+    for case in cases:
+        if not case.was_unasked:
+            reason = (
+                f"Not evaluated: {silence} It is asked again until {case.valid_until:%H:%M:%S} UTC; after"
+                " that the candle is too old to trade on."
+            )
+            _write_once(case, partial(_record, case, Action.UNASKED, reason))
+    late = [case for case in cases if now - case.candle.received_at >= PATIENCE]
+    for owner_id in {case.activation.owner_id for case in late if not case.is_told}:
+        journal.record_silence(owner_id=owner_id, silence=silence, now=now)
+
+
 def _wait(case: Case) -> Decision:
     reason = "An earlier order is not settled yet, so the strategy was not asked."
     return _record(case, Action.WAIT, reason)
+
+
+def _settle(case: Case, question: Question, outcome: Outcome, now: datetime) -> Decision:
+    """What becomes of a case whose sandbox has answered."""
+    if case.is_told:
+        journal.close_silence(owner_id=case.activation.owner_id, now=now)
+    if isinstance(outcome, Answer):
+        return _decide(case, question, outcome, now)
+    if isinstance(outcome, StrategyFailed):
+        return _pause(case, question, outcome, now)
+    # It is too weak, and asking again changes nothing: the owner has to be told.
+    return _pause(case, question, StrategyFailed(str(outcome)), now)
 
 
 def _decide(case: Case, question: Question, answer: Answer, now: datetime) -> Decision:
@@ -161,6 +187,10 @@ def _find_obstacle(case: Case, now: datetime) -> str | None:
 
 
 def _record(case: Case, action: Action, reason: str, **found: Any) -> Decision:
+    if case.was_unasked:
+        Decision.objects.filter(
+            activation=case.activation, candle=case.candle, action=Action.UNASKED
+        ).delete()
     return Decision.objects.create(
         owner_id=case.activation.owner_id,
         activation=case.activation,

@@ -6,11 +6,13 @@ from typing import Any
 from apps.bots.models import Activation, StrategyLog
 from apps.core.alerts import raise_alert, resolve_alert
 from apps.core.models import Alert
-from apps.strategies.sandbox import StrategyFailed
+from apps.strategies.sandbox import SandboxUnavailable, StrategyFailed
 
 #: How often an hour the output of one activation is kept.
 OUTPUTS_PER_HOUR = 60
 HOUR = timedelta(hours=1)
+#: The alert that strategies can't be asked, of which each user has one.
+SILENCE = "sandbox"
 _LAST_OF_THE_HOUR = "\n(What it prints in the rest of this hour is not kept.)"
 
 
@@ -54,6 +56,25 @@ def record_failure(
 def close_failure(*, activation: Activation, now: datetime) -> None:
     """The owner has acted on it: the alert is over."""
     resolve_alert(owner_id=activation.owner_id, key=_alert_key(activation), now=now)
+
+
+def record_silence(*, owner_id: int, silence: SandboxUnavailable, now: datetime) -> None:
+    """Tell a user that his strategies are not asked."""
+    raise_alert(
+        owner_id=owner_id,
+        key=SILENCE,
+        level=Alert.Level.CRITICAL,
+        message=f"Your strategies are not asked: {silence}",
+        advice="Candles that close meanwhile are not traded on. Open positions keep their stop-loss and"
+        " take-profit. manage.py doctor says what is missing.",
+        now=now,
+        link="/admin/bots/decision/?action__exact=unasked",
+    )
+
+
+def close_silence(*, owner_id: int, now: datetime) -> None:
+    """The sandbox answers again: the alert is over."""
+    resolve_alert(owner_id=owner_id, key=SILENCE, now=now)
 
 
 def forget_logs(*, created_before: datetime) -> None:

@@ -77,6 +77,7 @@ class Decision(OwnedModel):
         HOLD = "hold", "Hold"
         WAIT = "wait", "Wait"
         FAILED = "failed", "Failed"
+        UNASKED = "unasked", "Not evaluated"
 
     activation = models.ForeignKey(Activation, on_delete=models.CASCADE, related_name="decisions")
     version = models.ForeignKey(StrategyVersion, on_delete=models.PROTECT, related_name="decisions")

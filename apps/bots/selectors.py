@@ -143,7 +143,7 @@ def list_days_at_work(
     have at most so much capital of their own."""
     decisions = Decision.objects.filter(
         version=version, activation__book__broker__environment__in=list(environments)
-    ).exclude(action=Decision.Action.FAILED)
+    ).exclude(action__in=(Decision.Action.FAILED, Decision.Action.UNASKED))
     if most_capital is not None:
         decisions = decisions.filter(activation__book__capital__lte=most_capital)
     days = decisions.order_by().values_list(TruncDate("created_at"), flat=True).distinct()

@@ -11,7 +11,7 @@ from apps.markets.models import Candle
 
 PAGE = 50
 CHART_CANDLES = 240
-_HAPPENED = Q(order__isnull=False) | Q(action=Decision.Action.FAILED)
+_HAPPENED = Q(order__isnull=False) | Q(action__in=(Decision.Action.FAILED, Decision.Action.UNASKED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ def read_page(
     activation: Activation, *, until: datetime | None = None, only_events: bool = False
 ) -> Page:
     """The newest decisions on candles that opened at `until` or before; with `only_events` those alone that
-    made an order or failed."""
+    made an order, failed, or could not be made."""
     decisions = Decision.objects.filter(
         activation=activation, candle__series=activation.series_id
     ).select_related("candle", "order__symbol", "version__strategy")

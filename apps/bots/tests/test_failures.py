@@ -89,7 +89,7 @@ def test_a_failure_that_another_worker_has_decided_over_pauses_nothing(
     assert StrategyLog.objects.count() == Alert.objects.count() == 0
 
 
-def test_without_its_sandbox_nothing_is_decided_and_the_others_are(
+def test_without_its_sandbox_one_is_not_evaluated_and_the_others_are(
     make_activation: Callable[..., Activation], add_candle: AddCandle, now: datetime
 ) -> None:
     unasked, asked = make_activation(), make_activation()
@@ -100,7 +100,8 @@ def test_without_its_sandbox_nothing_is_decided_and_the_others_are(
     with pytest.raises(SandboxUnavailable):
         evaluate_candle(candle_id=add_candle().pk, sandbox=sandbox, now=now)
 
-    assert Decision.objects.get().activation == asked
+    assert Decision.objects.get(action="wait").activation == asked
+    assert Decision.objects.get(action="unasked").activation == unasked
     assert Activation.objects.filter(is_active=True).count() == 2
 
 

@@ -8,6 +8,7 @@
     sell: { position: "aboveBar", shape: "arrowDown", color: DOWN },
     denied: { position: "aboveBar", shape: "square", color: ODD },
     failed: { position: "aboveBar", shape: "circle", color: DOWN },
+    unasked: { position: "aboveBar", shape: "circle", color: ODD },
   };
   const charts = window.LightweightCharts;
   const isDark = () => document.documentElement.classList.contains("dark");
