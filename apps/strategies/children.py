@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
@@ -14,12 +15,18 @@ from apps.strategies.contract.answers import (
     read_info,
     read_output,
 )
-from apps.strategies.contract.layers import Layer
+from apps.strategies.contract.layers import STRICT, Layer
 from apps.strategies.conversations import Conversation
+
+_PIECE = 2**20
 
 
 class SandboxUnavailable(Exception):
     """The sandbox is not there, or has no room: the strategy was not asked and is not to blame."""
+
+
+class SandboxTooWeak(SandboxUnavailable):
+    """The sandbox lacks a layer, and the code is not that of the owner of the machine."""
 
 
 class StrategyTimeout(StrategyFailed):
@@ -57,7 +64,7 @@ class Child:
         try:
             self._socket.connect(socket_path)
             self._socket.settimeout(0)
-            greeting = yield from self._receive()
+            greeting = parse_reply((yield from self.receive(wire.MAX_REPLY)))
         except OSError as error:
             raise SandboxUnavailable(
                 f"The sandbox does not answer at {socket_path} ({error}). Start it: manage.py sandbox."
@@ -76,8 +83,8 @@ class Child:
     def ask(self, request: bytes) -> Conversation[dict[str, Any]]:
         """Send a request and wait for its reply. Raises StrategyFailed and ProcessEnded."""
         try:
-            yield from self._send(request)
-            return (yield from self._receive())
+            yield from self.send(request)
+            return parse_reply((yield from self.receive(wire.MAX_REPLY)))
         except TimeoutError as error:
             raise StrategyTimeout(
                 "The strategy took too long and was stopped. Look for a loop that does not end."
@@ -85,29 +92,49 @@ class Child:
         except OSError as error:
             raise ProcessEnded from error
 
-    def _send(self, data: bytes) -> Conversation[None]:
+    def send(self, data: bytes, files: Sequence[int] = ()) -> Conversation[None]:
+        """Send bytes, and descriptors of files with the first of them. Raises OSError."""
         rest = memoryview(data)
         while rest:
             try:
-                rest = rest[self._socket.send(rest) :]
+                sent = (
+                    socket.send_fds(self._socket, [rest], files)
+                    if files
+                    else self._socket.send(rest)
+                )
             except BlockingIOError:
                 yield self._socket, EVENT_WRITE
+                continue
+            rest, files = rest[sent:], ()
 
-    def _receive(self) -> Conversation[dict[str, Any]]:
+    def receive(self, limit: int) -> Conversation[bytes]:
+        """One reply of at most `limit` bytes. Raises StrategyFailed and OSError."""
         (size,) = wire.REPLY.unpack((yield from self._read(wire.REPLY.size)))
-        if size > wire.MAX_REPLY:
-            raise StrategyFailed(f"The strategy's answer is larger than {wire.MAX_REPLY} bytes.")
-        return parse_reply((yield from self._read(size)))
+        if size > limit:
+            raise StrategyFailed(f"The strategy's answer is larger than {limit} bytes.")
+        return (yield from self._read(size))
 
     def _read(self, size: int) -> Conversation[bytes]:
-        data = b""
+        data = bytearray()
         while len(data) < size:
             try:
-                piece = self._socket.recv(size - len(data))
+                piece = self._socket.recv(min(size - len(data), _PIECE))
             except BlockingIOError:
                 yield self._socket, EVENT_READ
                 continue
             if not piece:
                 raise ConnectionResetError("it hung up")
             data += piece
-        return data
+        return bytes(data)
+
+
+def check_layers(layers: Layer, *, trusted: bool, accept_weak: bool) -> None:
+    """Raise SandboxTooWeak where a layer is missing, unless the code is `trusted`, that of the owner of the
+    machine, or the risk accepted."""
+    missing = STRICT & ~layers
+    if missing and not trusted and not accept_weak:
+        raise SandboxTooWeak(
+            f"The sandbox of this machine lacks {missing.words}. {missing.risk} So it runs strategies"
+            " of the machine's owner, a superuser, and of nobody else. `manage.py doctor` says what"
+            " is missing; ARISTOBOT_ACCEPT_WEAK_SANDBOX=True accepts the risk."
+        )

@@ -39,6 +39,24 @@ def hold_all(
                 table.postpone(time.monotonic() - handed_over)
 
 
+def hold(conversation: Conversation[T], *, beat: Callable[[], None], every: float) -> T:
+    """The result of one conversation that may take long. `beat` is called whenever something came, and at
+    least every so many seconds; what it raises ends the conversation."""
+    with closing(conversation), selectors.DefaultSelector() as selector:
+        try:
+            waits_for, event = next(conversation)
+            while True:
+                selector.register(waits_for, event)
+                while not selector.select(every):
+                    beat()
+                selector.unregister(waits_for)
+                beat()
+                waits_for, event = next(conversation)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
 class _Table(Generic[T]):
     """The conversations under way."""
 

@@ -8,7 +8,14 @@ from contextlib import ExitStack, closing
 from decimal import Decimal
 from typing import Any, Self, TypeAlias, TypeVar
 
-from apps.strategies.children import Child, ProcessEnded, SandboxUnavailable, StrategyTimeout
+from apps.strategies.children import (
+    Child,
+    ProcessEnded,
+    SandboxTooWeak,
+    SandboxUnavailable,
+    StrategyTimeout,
+    check_layers,
+)
 from apps.strategies.contract import PositionView, wire
 from apps.strategies.contract.answers import (
     Answer,
@@ -17,7 +24,7 @@ from apps.strategies.contract.answers import (
     StrategyInfo,
     read_answer,
 )
-from apps.strategies.contract.layers import STRICT, Layer
+from apps.strategies.contract.layers import Layer
 from apps.strategies.contract.questions import Candles, Question
 from apps.strategies.conversations import Conversation, hold_all
 
@@ -39,10 +46,6 @@ Outcome: TypeAlias = Answer | StrategyFailed | SandboxUnavailable
 
 #: What a rehearsal plays with.
 _BALANCE = Decimal(1000)
-
-
-class SandboxTooWeak(SandboxUnavailable):
-    """The sandbox lacks a layer, and the code is not that of the owner of the machine."""
 
 
 class Sandbox:
@@ -192,13 +195,7 @@ class Sandbox:
         return child
 
     def _check(self, layers: Layer, *, trusted: bool) -> None:
-        missing = STRICT & ~layers
-        if missing and not trusted and not self._accept_weak:
-            raise SandboxTooWeak(
-                f"The sandbox of this machine lacks {missing.words}. {missing.risk} So it runs strategies"
-                " of the machine's owner, a superuser, and of nobody else. `manage.py doctor` says what"
-                " is missing; ARISTOBOT_ACCEPT_WEAK_SANDBOX=True accepts the risk."
-            )
+        check_layers(layers, trusted=trusted, accept_weak=self._accept_weak)
 
     def _take(self, key: str, code: str) -> Child | None:
         if os.getpid() != self._pid:

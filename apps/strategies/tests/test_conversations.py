@@ -7,7 +7,7 @@ from selectors import EVENT_READ
 
 import pytest
 
-from apps.strategies.conversations import Conversation, hold_all
+from apps.strategies.conversations import Conversation, hold, hold_all
 
 
 @pytest.fixture
@@ -83,3 +83,27 @@ def test_what_one_raises_is_raised(pair: Pair) -> None:
 
     with pytest.raises(LookupError):
         list(hold_all([hear(pair[0]), fail()], at_once=2, seconds=5))
+
+
+def test_one_that_may_take_long_is_held_with_beats(pair: Pair) -> None:
+    ours, theirs = pair
+    beats: list[None] = []
+
+    def beat() -> None:
+        beats.append(None)
+        if len(beats) == 2:
+            theirs.send(b"hello")
+
+    assert hold(hear(ours), beat=beat, every=0.01) == b"hello"
+    assert len(beats) == 3
+
+
+def test_what_a_beat_raises_ends_the_conversation(pair: Pair) -> None:
+    conversation = hear(pair[0])
+
+    def beat() -> None:
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        hold(conversation, beat=beat, every=0.01)
+    assert list(conversation) == []
