@@ -16,16 +16,18 @@ from apps.brokers.models import Broker
 from apps.core.alerts import raise_alert, resolve_alert
 from apps.core.formats import quantity
 from apps.core.models import Alert
-from apps.domain.lots import GRAIN, Disposal
+from apps.domain.lots import GRAIN, Cause, Disposal
 from apps.domain.markets import ZERO
 from apps.domain.orders import OrderSide
 from apps.domain.positions import CASH, is_cash
+from apps.domain.risk import RiskState
 from apps.exchanges import ports
 from apps.markets.models import Symbol
 from apps.markets.selectors import find_rate
 from apps.trading.booking import Account, lock_account
 from apps.trading.models import Difference, Fill, Order, Position, Transfer
 from apps.trading.movements import sort_key
+from apps.trading.risk import restrict
 from apps.trading.selectors import has_orders_in_flight, last_prices
 
 # Of coins the open lots, of cash what fills and transfers have left.
@@ -55,6 +57,11 @@ ROUNDING = Decimal("0.00000001")
 WORTH_TELLING = Decimal("0.01")
 #: The same difference, seen again after so long, is no fill on its way.
 SEEN_AGAIN = timedelta(minutes=1)
+_TAKEN_BY = {
+    Cause.TRADE: "were sold by something else",
+    Cause.PAYMENT: "went as a fee or a price of something else",
+    Cause.TRANSFER: "left the account without a trade",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,19 +209,36 @@ def _set_exit_prices(order: Order) -> None:
 
 
 def tell_owners(disposals: Iterable[Disposal], *, owner_id: int, now: datetime) -> None:
-    """Alert for every position that others took coins from."""
+    """Alert for every position that others took coins from; a strategy that owns one opens nothing more
+    until a person resumes it, since what it counted on is not there."""
     for disposal in disposals:
         cycle = disposal.lot.cycle
         if cycle is None or cycle.row is None or cycle.book == disposal.movement.book:
             continue
         position = Position.objects.select_related("book", "symbol").get(pk=cycle.row)
+        what = (
+            f"{quantity(disposal.quantity)} {position.symbol.base} of {position.book}"
+            f" {_TAKEN_BY[disposal.movement.cause]}, so its position is smaller by that."
+        )
+        advice = "Look at the position and its stop-loss."
+        if position.book.is_automatic:
+            restrict(
+                owner_id=owner_id,
+                book_id=position.book_id,
+                state=RiskState.REDUCE_ONLY,
+                reason=what,
+                now=now,
+            )
+            advice += (
+                " Its strategy opens nothing more: when you know why it happened, resume it by the"
+                " switch at the top of every page."
+            )
         raise_alert(
             owner_id=owner_id,
             key=f"position-reduced-{position.pk}",
             level=Alert.Level.CRITICAL,
-            message=f"{quantity(disposal.quantity)} {position.symbol.base} of {position.book} were sold or"
-            " taken from the account by something else, so its position is smaller by that.",
-            advice="Look at the position and its stop-loss, and stop its strategy if it must not go on.",
+            message=what,
+            advice=advice,
             link=reverse("admin:trading_position_change", args=[position.pk]),
             now=now,
         )

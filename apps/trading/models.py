@@ -73,6 +73,11 @@ class Book(OwnedModel):
     def __str__(self) -> str:
         return self.label
 
+    @property
+    def is_automatic(self) -> bool:
+        """Whether signals trade it rather than a person."""
+        return self.kind not in {Book.Kind.MANUAL, Book.Kind.UNASSIGNED}
+
 
 class Position(OwnedModel):
     """One cycle of a book in a symbol, from the first buy to flat; derived from fills. What is left when

@@ -23,7 +23,7 @@ from apps.domain.orders import OrderPurpose, OrderSide, OrderSource, OrderStatus
 from apps.exchanges import errors, ports
 from apps.exchanges.costs import costs_of
 from apps.markets.models import Symbol
-from apps.trading import risk
+from apps.trading import breakers
 from apps.trading.booking import unassigned_book
 from apps.trading.equity import record_balances
 from apps.trading.events import record_event
@@ -342,7 +342,7 @@ def _read_balances(
     balances = client.get_balance()
     store_balances(broker_id=broker.pk, balances=balances, as_of=now)
     if record_balances(broker_id=broker.pk, balances=balances, now=now):
-        risk.judge(broker_id=broker.pk, now=now)
+        breakers.judge(broker_id=broker.pk, now=now)
     return balances
 
 

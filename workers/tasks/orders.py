@@ -4,7 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from apps.core.tasks import TaskName
-from apps.trading import path, protection, risk
+from apps.trading import flattening, path, protection
 
 
 @shared_task(name=TaskName.SUBMIT_ORDER.value)
@@ -28,4 +28,4 @@ def guard_position(*, position_id: int, **_kwargs: object) -> None:
 @shared_task(name=TaskName.FLATTEN.value)
 def flatten(**_kwargs: object) -> None:
     """Go on closing everything where somebody wished that."""
-    risk.flatten(now=timezone.now())
+    flattening.flatten(now=timezone.now())

@@ -11,7 +11,7 @@ from apps.domain.orders import OrderSide
 from apps.domain.positions import CostMethod
 from apps.markets.models import Candle, Series, Symbol
 from apps.trading import ledger
-from apps.trading.models import Book, Fill, Lot, Order, Position
+from apps.trading.models import Book, Fill, Lot, Order, Position, RiskScope
 from apps.trading.tests.fakes import NOW, make_fill
 
 MakeOrder = Callable[..., Order]
@@ -154,6 +154,34 @@ def test_a_sale_of_anothers_coins_reduces_and_tells_him(
     assert Alert.objects.get().key == f"position-reduced-{hers.pk}"
 
 
+def test_a_strategy_whose_coins_others_sell_opens_nothing_more(
+    broker: Broker, book: Book, trade: Trade
+) -> None:
+    manual = Book.objects.create(owner=book.owner, broker=broker, kind="manual", label="Manual")
+    trade("1", "100", minute=0)
+
+    trade("-0.4", "110", minute=1, book=manual)
+
+    scope = RiskScope.objects.get(book=book)
+    assert scope.state == "reduce_only"
+    assert scope.reason == (
+        "0.4 BTC of EMA cross were sold by something else, so its position is smaller by that."
+    )
+    assert "resume it by the switch" in Alert.objects.get().advice
+
+
+def test_who_trades_by_hand_is_not_stopped_for_coins_that_others_sold(
+    broker: Broker, book: Book, trade: Trade
+) -> None:
+    manual = Book.objects.create(owner=book.owner, broker=broker, kind="manual", label="Manual")
+    trade("1", "100", minute=0, book=manual)
+
+    trade("-0.4", "110", minute=1)
+
+    assert Alert.objects.get().advice == "Look at the position and its stop-loss."
+    assert not RiskScope.objects.exclude(state="active").exists()
+
+
 @pytest.fixture
 def bnb(symbol: Symbol) -> Series:
     """The candles of BNB/USDT."""
@@ -195,6 +223,21 @@ def test_a_fee_in_a_third_asset_disposes_of_it(
 
     coin = Position.objects.get(symbol=bnb.symbol)
     assert (coin.quantity, coin.cost, coin.realized_pnl) == (Decimal("0.9"), 450, 10)
+
+
+def test_a_strategy_whose_coins_pay_another_s_fee_opens_nothing_more(
+    bnb: Series, broker: Broker, book: Book, trade: Trade, make_order: MakeOrder
+) -> None:
+    add_close(bnb, 0, 600)
+    fill = make_fill("1", "500", symbol="BNB/USDT", executed_at=NOW, fee_asset="BNB")
+    ledger.record_fills(order=make_order(symbol=bnb.symbol, status="filled"), fills=[fill])
+    manual = Book.objects.create(owner=book.owner, broker=broker, kind="manual", label="Manual")
+
+    trade("1", "100", minute=5, fee=Decimal("0.1"), fee_asset="BNB", book=manual)
+
+    scope = RiskScope.objects.get(book=book)
+    assert scope.state == "reduce_only"
+    assert "0.1 BNB of EMA cross went as a fee" in scope.reason
 
 
 def test_a_fee_without_a_known_price_makes_the_profit_incomplete(book: Book, trade: Trade) -> None:

@@ -9,10 +9,12 @@ from apps.accounts.models import User
 from apps.brokers.models import Broker
 from apps.core.models import Alert
 from apps.domain.risk import RiskState
+from apps.trading.breakers import judge
+from apps.trading.flattening import flatten
 from apps.trading.gate import Signal, place
 from apps.trading.models import Book, EquitySnapshot, Order, Position, RiskScope
 from apps.trading.path import claim
-from apps.trading.risk import OnlyAPersonResumes, flatten, judge, set_state, state_for
+from apps.trading.risk import OnlyAPersonResumes, set_state, state_for
 
 ACTIVE, REDUCE_ONLY, HALTED, FLATTEN = RiskState
 
