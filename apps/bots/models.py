@@ -107,6 +107,16 @@ class Decision(OwnedModel):
     def __str__(self) -> str:
         return f"{self.action}: {self.reason}"
 
+    @property
+    def answer_words(self) -> str:
+        """What its methods returned."""
+        return ", ".join(f"{name}(): {value}" for name, value in self.answer.items())
+
+    @property
+    def value_words(self) -> str:
+        """What the strategy looked at."""
+        return ", ".join(f"{name} = {value}" for name, value in self.values.items())
+
 
 class StrategyLog(OwnedModel):
     """What a strategy printed or failed with while it was active; kept for 30 days."""

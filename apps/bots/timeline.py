@@ -34,7 +34,9 @@ def read_page(
         decisions = decisions.filter(candle__opened_at__lte=until)
     if only_events:
         decisions = decisions.filter(_HAPPENED)
-    rows = list(decisions.order_by("-candle__opened_at")[: PAGE + 1])
+    # Only the newest candle of a series is decided on, so they were stored in the order of their times: by
+    # that a page is read from the index of the activation, however many candles are newer than it.
+    rows = list(decisions.order_by("-candle_id")[: PAGE + 1])
     older = rows[PAGE].candle.opened_at if len(rows) > PAGE else None
     return Page(decisions=rows[:PAGE], older=older)
 

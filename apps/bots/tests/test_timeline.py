@@ -26,7 +26,7 @@ def make_history(
         candles = Candle.objects.bulk_create(
             Candle(
                 series=series,
-                opened_at=now - timedelta(minutes=minute),
+                opened_at=now - timedelta(minutes=count - 1 - minute),
                 **dict.fromkeys(("open", "high", "low", "close", "volume"), 1.0),
                 received_at=now,
             )
@@ -38,7 +38,7 @@ def make_history(
                 activation=activation,
                 version=activation.version,
                 candle=candle,
-                action="failed" if candle is candles[-1] else "wait",
+                action="failed" if candle is candles[0] else "wait",
                 reason="no",
                 price=1,
             )
