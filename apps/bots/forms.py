@@ -48,7 +48,7 @@ class ActivationForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own
     )
     timeframe = forms.ChoiceField(
         required=False,
-        choices=[("", "The strategy's"), *((t.value, t.value) for t in Timeframe)],
+        choices=[("", "The strategy's"), *((t.value, t.value) for t in Timeframe if t.is_live)],
         widget=UnfoldAdminSelectWidget,
     )
     capital = forms.DecimalField(

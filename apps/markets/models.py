@@ -2,15 +2,19 @@
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import models
 
 from apps.core.fields import QuantityField
-from apps.domain.candles import Timeframe
+from apps.domain.candles import EPOCH, Timeframe
 from apps.domain.environments import Environment, Exchange
 from apps.domain.markets import ZERO, Market
 
 EXCHANGES = [(e.value, e.value.title()) for e in Exchange]
 ENVIRONMENTS = [(e.value, e.money) for e in Environment]
+#: When a candle was received that nobody listened to, because it was loaded as history: so long ago that
+#: its price is never news.
+UNHEARD = EPOCH
 
 
 class Symbol(models.Model):
@@ -113,10 +117,12 @@ class SymbolSync(models.Model):
 
 
 class Series(models.Model):
-    """The candles of one symbol in one timeframe, shared by all users."""
+    """The candles of one symbol in one timeframe, shared by all users. The heartbeat brings new candles of
+    what `is_followed`; what is not holds history alone, none of whose prices is news."""
 
     symbol = models.ForeignKey(Symbol, on_delete=models.PROTECT, related_name="series")
     timeframe = models.CharField(max_length=4, choices=[(t.value, t.value) for t in Timeframe])
+    is_followed = models.BooleanField(default=True)
 
     class Meta:
         verbose_name_plural = "series"
@@ -132,7 +138,10 @@ class Candle(models.Model):
     """A closed candle; prices are for analysis, so they are floats. `dispatched_at` says when the
     strategies that wait for it were called, None for one that came too late to act on."""
 
-    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="candles")
+    # Without an index of its own: the one of the constraint begins with it.
+    series = models.ForeignKey(
+        Series, on_delete=models.CASCADE, related_name="candles", db_index=False
+    )
     opened_at = models.DateTimeField()
     open = models.FloatField()
     high = models.FloatField()
@@ -149,6 +158,93 @@ class Candle(models.Model):
 
     def __str__(self) -> str:
         return f"{self.opened_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether the heartbeat brought it."""
+        return self.received_at > UNHEARD
+
+
+class AskedRange(models.Model):
+    """A stretch of a series, `end` not included, that its exchange was asked for in whole: a candle that is
+    not stored there does not exist. Ranges of a series neither touch nor overlap."""
+
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="asked_ranges")
+    start = models.DateTimeField()
+    end = models.DateTimeField()
+
+    class Meta:
+        ordering = ["start"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(start__lt=models.F("end")), name="asked_range_is_not_empty"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.start:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M}"
+
+
+class CandleDownload(models.Model):
+    """Candles from `start` to `end` (not included) that somebody wants of an exchange; one row for all who
+    asked. What is missing is asked for page by page: everything before `cursor` has been. The worker that
+    is at it says so in `beat_at`; when it falls silent another goes on."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "waiting"
+        RUNNING = "running", "running"
+        DONE = "done", "done"
+        FAILED = "failed", "failed"
+        CANCELLED = "cancelled", "cancelled"
+
+    GOING_ON = (State.WAITING, State.RUNNING)
+
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="downloads")
+    start = models.DateTimeField()
+    end = models.DateTimeField()
+    asked_by = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="+")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    message = models.TextField(default="", blank=True)
+    done = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(default=0)
+    stored = models.PositiveIntegerField(default=0)
+    cursor = models.DateTimeField(null=True)
+    worker = models.CharField(max_length=32, default="", blank=True)
+    beat_at = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+    resume_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["series"],
+                condition=models.Q(state="running"),
+                name="one_running_download_per_series",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(start__lt=models.F("end")), name="download_is_not_empty"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.series}, {self.start:%Y-%m-%d} to {self.end:%Y-%m-%d}"
+
+    @property
+    def is_going_on(self) -> bool:
+        """Whether there is something to wait for."""
+        return self.state in self.GOING_ON
+
+    @property
+    def progress(self) -> str:
+        """How far it is, in words."""
+        if self.state == self.State.WAITING:
+            return self.message or "Waiting for a worker"
+        if not self.total:
+            return "Looking for what is missing"
+        return f"{100 * self.done / self.total:.0f} %, {self.done:,} of {self.total:,} candles"
 
 
 class HeartbeatStatus(models.Model):

@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from apps.domain.candles import Timeframe
 from apps.domain.environments import Environment, Exchange
-from apps.markets.models import Candle, ExchangeHealth, Series, Symbol, SymbolSync
+from apps.markets.models import UNHEARD, Candle, ExchangeHealth, Series, Symbol, SymbolSync
 
 # As packed binary columns: reading five hundred rows as Python objects would take longer than a strategy.
 _WINDOW = """
@@ -88,9 +88,9 @@ def find_newest_candle(series_id: int) -> Candle | None:
 
 
 def find_freshest_candle(*, symbol: str, timeframe: Timeframe) -> Candle | None:
-    """Of the symbol of this name, wherever it is listed, the candle that opened last."""
+    """Of the symbol of this name, wherever it is listed and followed, the candle that opened last."""
     newest = Candle.objects.filter(series=OuterRef("pk")).order_by("-opened_at").values("pk")[:1]
-    series = Series.objects.filter(symbol__name=symbol, timeframe=timeframe)
+    series = Series.objects.filter(symbol__name=symbol, timeframe=timeframe, is_followed=True)
     candles = Candle.objects.filter(
         pk__in=series.annotate(newest=Subquery(newest)).values("newest")
     )
@@ -98,10 +98,12 @@ def find_freshest_candle(*, symbol: str, timeframe: Timeframe) -> Candle | None:
 
 
 def find_last_candle(symbol: Symbol) -> Candle | None:
-    """Of all series of a symbol the candle that came last."""
+    """Of all followed series of a symbol the candle that came last."""
     newest = Candle.objects.filter(series=OuterRef("pk")).order_by("-opened_at").values("pk")[:1]
-    series = Series.objects.filter(symbol=symbol).annotate(newest=Subquery(newest))
-    candles = Candle.objects.select_related("series").filter(pk__in=series.values("newest"))
+    series = Series.objects.filter(symbol=symbol, is_followed=True)
+    series = series.annotate(newest=Subquery(newest))
+    heard = Candle.objects.select_related("series").filter(received_at__gt=UNHEARD)
+    candles = heard.filter(pk__in=series.values("newest"))
     return candles.order_by("-received_at").first()
 
 
@@ -124,7 +126,7 @@ def find_last_price(symbol: Symbol) -> LastPrice | None:
 def list_priced_symbols(*, exchange: str, environment: str) -> QuerySet[Symbol]:
     """What can be traded there and has a price that is followed."""
     return Symbol.objects.filter(
-        Exists(Series.objects.filter(symbol=OuterRef("pk"))),
+        Exists(Series.objects.filter(symbol=OuterRef("pk"), is_followed=True)),
         exchange=exchange,
         environment=environment,
         is_trading=True,
@@ -154,11 +156,12 @@ def find_rate(
 
 
 def list_newest_undispatched(*, stored_before: datetime) -> list[Candle]:
-    """Of every series the newest candle, where it was stored and its strategies were not called."""
+    """Of every followed series the newest candle, where it was stored and its strategies were not called."""
+    followed = Series.objects.filter(is_followed=True)
     newest = Candle.objects.filter(series=OuterRef("pk")).order_by("-opened_at").values("pk")[:1]
     return list(
         Candle.objects.select_related("series").filter(
-            pk__in=Series.objects.annotate(newest=Subquery(newest)).values("newest"),
+            pk__in=followed.annotate(newest=Subquery(newest)).values("newest"),
             dispatched_at=None,
             received_at__lte=stored_before,
         )
@@ -169,7 +172,7 @@ def list_series(*, exchange: Exchange, environment: Environment) -> list[Series]
     """Every series that somebody follows at this exchange."""
     return list(
         Series.objects.select_related("symbol").filter(
-            symbol__exchange=exchange, symbol__environment=environment
+            symbol__exchange=exchange, symbol__environment=environment, is_followed=True
         )
     )
 

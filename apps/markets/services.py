@@ -28,7 +28,11 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING id
 
 def follow(symbol: Symbol, timeframe: Timeframe) -> Series:
     """The series of a symbol; the heartbeat fills it from now on."""
-    return Series.objects.get_or_create(symbol=symbol, timeframe=timeframe)[0]
+    series, _created = Series.objects.get_or_create(symbol=symbol, timeframe=timeframe)
+    if not series.is_followed:
+        series.is_followed = True
+        series.save(update_fields=["is_followed"])
+    return series
 
 
 def follow_default(*, exchange: Exchange, environment: Environment) -> None:

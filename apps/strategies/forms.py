@@ -20,7 +20,7 @@ from apps.strategies.services import draft_version, validate_code
 from apps.strategies.validation import Problem, Report
 
 MAX_CODE = 100_000
-TIMEFRAMES = [(timeframe.value, timeframe.value) for timeframe in Timeframe]
+TIMEFRAMES = [(timeframe.value, timeframe.value) for timeframe in Timeframe if timeframe.is_live]
 
 
 class CodeWidget(UnfoldAdminTextareaWidget):

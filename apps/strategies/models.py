@@ -16,7 +16,7 @@ class Strategy(OwnedModel):
     description = models.TextField(default="", blank=True)
     timeframe = models.CharField(
         max_length=3,
-        choices=[(timeframe.value, timeframe.value) for timeframe in Timeframe],
+        choices=[(t.value, t.value) for t in Timeframe if t.is_live],
         default=Timeframe.M15,
         help_text="The candles it is meant for; each activation may choose others.",
     )

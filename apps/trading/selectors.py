@@ -12,7 +12,7 @@ from apps.brokers.connection import STABLECOINS
 from apps.brokers.models import Broker
 from apps.core.models import OwnedQuerySet
 from apps.domain.orders import LIVE_STATUSES, OrderSource, OrderStatus, OrderType
-from apps.markets.models import Candle, Series, Symbol
+from apps.markets.models import UNHEARD, Candle, Series, Symbol
 from apps.trading.models import EquitySnapshot, Order, Position
 
 ZERO = Decimal(0)
@@ -30,13 +30,7 @@ def list_orders(user: User) -> OwnedQuerySet[Order]:
 
 def with_last_price(positions: Positions) -> Positions:
     """Positions with `last_price`, the close of the symbol's newest candle, None without candles."""
-    # One candle a series by its index: by the time of arrival all that is stored would be sorted.
-    newest = Candle.objects.filter(series=OuterRef("pk")).order_by("-opened_at").values("pk")[:1]
-    series = Series.objects.filter(symbol=OuterRef(OuterRef("symbol"))).annotate(
-        newest=Subquery(newest)
-    )
-    last = Candle.objects.filter(pk__in=series.values("newest")).order_by("-received_at")
-    return positions.annotate(last_price=Subquery(last.values("close")[:1]))
+    return positions.annotate(last_price=_last_close_of("symbol"))
 
 
 def unrealized_pnl(position: Position) -> Decimal | None:
@@ -56,16 +50,26 @@ def list_open_positions(user: User) -> OwnedQuerySet[Position]:
 def last_prices(broker: Broker) -> dict[str, Decimal]:
     """What one of each asset is worth in USDT where the broker is, by the newest candles; assets that no
     followed symbol prices are left out."""
-    newest = Candle.objects.filter(series__symbol=OuterRef("pk")).order_by("-received_at")
     rows = (
         Symbol.objects.filter(
             exchange=broker.exchange, environment=broker.environment, quote=CURRENCY
         )
-        .filter(series__isnull=False)
-        .annotate(last=Subquery(newest.values("close")[:1]))
+        .filter(series__is_followed=True)
+        .annotate(last=_last_close_of("pk"))
     )
     prices = {row.base: Decimal(str(row.last)) for row in rows if row.last is not None}
     return {**prices, **dict.fromkeys(STABLECOINS, Decimal(1))}
+
+
+def _last_close_of(symbol: str) -> Subquery:
+    """The close of the candle that came last of the symbol in that column."""
+    # One candle a series by its index: by the time of arrival all that is stored would be sorted.
+    newest = Candle.objects.filter(series=OuterRef("pk")).order_by("-opened_at").values("pk")[:1]
+    series = Series.objects.filter(symbol=OuterRef(OuterRef(symbol)), is_followed=True)
+    last = Candle.objects.filter(
+        pk__in=series.annotate(newest=Subquery(newest)).values("newest"), received_at__gt=UNHEARD
+    )
+    return Subquery(last.order_by("-received_at").values("close")[:1])
 
 
 def list_equity_points(broker: Broker) -> list[dict[str, float]]:

@@ -48,7 +48,7 @@ SELECT (SELECT id FROM trading_order WHERE dedup_key = %(dedup_key)s),
         FROM markets_series AS series CROSS JOIN LATERAL (
             SELECT close, received_at FROM markets_candle WHERE series_id = series.id
             ORDER BY opened_at DESC LIMIT 1) AS candle
-        WHERE series.symbol_id = %(symbol_id)s),
+        WHERE series.symbol_id = %(symbol_id)s AND series.is_followed),
        CASE WHEN broker.balances_as_of IS NOT NULL THEN
            coalesce((SELECT free FROM brokers_balance
                      WHERE broker_id = broker.id AND asset = %(quote)s), 0)

@@ -100,6 +100,7 @@ INTERVALS = {
     Timeframe.M15: 15,
     Timeframe.H1: 60,
     Timeframe.H4: 240,
+    Timeframe.D1: 1440,
 }
 
 CAPABILITIES = Capabilities(
