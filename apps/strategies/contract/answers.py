@@ -129,28 +129,39 @@ def read_answer(
     )
 
 
-def _read_flag(reply: Mapping[str, Any], method: str) -> bool:
-    value = reply.get(method)
+def check_flag(method: str, value: object) -> bool:
+    """The answer of a should_ method; raises StrategyFailed for anything but True and False."""
     if not isinstance(value, bool):
         raise _wrong(method, value, "True or False")
     return value
 
 
-def _read_amount(reply: Mapping[str, Any]) -> Decimal:
-    method = "calculate_position_size"
-    value = reply.get(method)
+def check_amount(value: object) -> float:
+    """The answer of calculate_position_size(); raises StrategyFailed for what can't be spent."""
     if not is_number(value) or value < 0:
-        raise _wrong(method, value, "an amount of quote currency, such as self.balance * 0.1")
-    return Decimal(str(value))
+        wanted = "an amount of quote currency, such as self.balance * 0.1"
+        raise _wrong("calculate_position_size", value, wanted)
+    return value
+
+
+def check_fraction(method: str, value: object, limit: int) -> float | None:
+    """The answer of a method that may return None, for none; raises StrategyFailed outside 0 to `limit`."""
+    if value is not None and not (is_number(value) and 0 <= value < limit):
+        raise _wrong(method, value, f"a fraction of the price from 0 to {limit}, or None")
+    return value or None
+
+
+def _read_flag(reply: Mapping[str, Any], method: str) -> bool:
+    return check_flag(method, reply.get(method))
+
+
+def _read_amount(reply: Mapping[str, Any]) -> Decimal:
+    return Decimal(str(check_amount(reply.get("calculate_position_size"))))
 
 
 def _read_fraction(reply: Mapping[str, Any], method: str, limit: int) -> Decimal | None:
-    value = reply.get(method)
-    if value is None:
-        return None
-    if not is_number(value) or not 0 <= value < limit:
-        raise _wrong(method, value, f"a fraction of the price from 0 to {limit}, or None")
-    return Decimal(str(value)) or None
+    value = check_fraction(method, reply.get(method), limit)
+    return None if value is None else Decimal(str(value))
 
 
 def _wrong(method: str, value: object, wanted: str) -> StrategyFailed:
