@@ -178,25 +178,28 @@ def is_off_price(price: Decimal, market_price: Decimal) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Worth:
-    """What an account is worth, and what came in from outside (went out: negative) up to then."""
+class Performance:
+    """What money is worth now, None where that is not known, and what trading had earned up to now, up to
+    the start of the day and at its best. Only differences of the three count."""
 
-    equity: Decimal
-    transferred: Decimal = ZERO
+    equity: Decimal | None
+    earned: Decimal
+    earned_at_day_start: Decimal
+    earned_at_peak: Decimal
 
     @property
-    def earned(self) -> Decimal:
-        """The equity as if nothing had come or gone."""
-        return self.equity - self.transferred
+    def daily_loss(self) -> Decimal:
+        """What trading has lost today; zero after a gain."""
+        return max(self.earned_at_day_start - self.earned, ZERO)
 
-    def loss_since(self, start: "Worth") -> Decimal:
-        """What trading has lost since `start`; zero after a gain."""
-        return max(start.earned - self.earned, ZERO)
-
-    def drawdown_from(self, peak: "Worth") -> Decimal:
-        """The fraction lost since `peak`, counted on what that peak would be with the money of now."""
-        comparable = peak.earned + self.transferred
-        return self.loss_since(peak) / comparable if comparable > 0 else ZERO
+    @property
+    def drawdown(self) -> Decimal:
+        """The fraction lost since the peak, counted on what that peak would be with the money of now."""
+        if self.equity is None:
+            return ZERO
+        lost = max(self.earned_at_peak - self.earned, ZERO)
+        peak = self.equity + lost
+        return lost / peak if peak > 0 else ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,16 +210,15 @@ class Trip:
     reason: str
 
 
-def find_trip(limits: Limits, *, now: Worth, day_start: Worth, peak: Worth) -> Trip | None:
-    """The strictest breaker that the equity sets off: a drawdown halts, a daily loss leaves exits."""
-    drawdown = now.drawdown_from(peak)
+def find_trip(limits: Limits, performance: Performance) -> Trip | None:
+    """The strictest breaker that is set off: a drawdown halts, a daily loss leaves exits."""
+    drawdown, loss = performance.drawdown, performance.daily_loss
     if limits.max_drawdown is not None and drawdown > limits.max_drawdown:
         return Trip(
             RiskState.HALTED,
             f"Drawdown of {drawdown:.1%} from the highest equity; the limit is"
             f" {limits.max_drawdown:.1%}.",
         )
-    loss = now.loss_since(day_start)
     if limits.max_daily_loss is not None and loss > limits.max_daily_loss:
         return Trip(
             RiskState.REDUCE_ONLY,

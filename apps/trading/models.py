@@ -426,9 +426,6 @@ class EquitySnapshot(OwnedModel):
 
     class Meta:
         ordering = ["-at"]
-        indexes = [
-            models.Index(F("broker"), F("transferred") - F("equity"), name="equity_performance")
-        ]
         constraints = [
             models.UniqueConstraint(fields=["broker", "at"], name="equity_once_per_moment")
         ]
@@ -513,6 +510,45 @@ class RiskChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.state.replace('_', ' ')}: {self.reason}"
+
+
+class RiskMark(OwnedModel):
+    """From where breakers count the losses of money that is measured together: of a user's brokers with
+    the same kind of money (`environment`), of one broker, or of one book. It begins when a limit first asks
+    for it, and again when a person resumes."""
+
+    environment = models.CharField(max_length=20, default="")
+    broker = models.ForeignKey(Broker, on_delete=models.CASCADE, null=True, related_name="+")
+    book = models.ForeignKey(Book, on_delete=models.CASCADE, null=True, related_name="+")
+    members = models.JSONField(default=list, help_text="Brokers that were measured")
+    at = models.DateTimeField(help_text="When it was measured last")
+    earned = QuantityField(help_text="In USDT, then")
+    earned_at_day_start = QuantityField()
+    earned_at_peak = QuantityField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner", "environment", "broker", "book"],
+                nulls_distinct=False,
+                name="risk_mark_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return str(self.book or self.broker or self.environment)
+
+    @property
+    def name(self) -> str:
+        """What it is of, in one word."""
+        if self.book_id:
+            return f"book-{self.book_id}"
+        return f"broker-{self.broker_id}" if self.broker_id else self.environment
+
+    @property
+    def alert_key(self) -> str:
+        """The alert that a breaker went off; it ends when a person resumes."""
+        return f"risk-breaker-{self.name}"
 
 
 class BrokerWatch(models.Model):

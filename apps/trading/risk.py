@@ -12,7 +12,7 @@ from apps.core.broadcast import Topic, broadcast_on_commit
 from apps.core.enqueue import enqueue_on_commit
 from apps.core.tasks import TaskName
 from apps.domain.risk import RiskState, strictest
-from apps.trading.models import RiskChange, RiskScope
+from apps.trading.models import RiskChange, RiskMark, RiskScope
 
 
 class OnlyAPersonResumes(Exception):
@@ -23,7 +23,7 @@ def state_for(
     *, owner_id: int, broker_id: int | None = None, book_id: int | None = None
 ) -> RiskState:
     """The strictest state of the scopes that hold for a user, and for one of his brokers or books."""
-    scopes = holding(owner_id=owner_id, broker_id=broker_id, book_id=book_id)
+    scopes = _holding(owner_id=owner_id, broker_id=broker_id, book_id=book_id)
     return strictest(RiskState(state) for state in scopes.values_list("state", flat=True))
 
 
@@ -33,10 +33,9 @@ def list_scopes(user: User) -> QuerySet[RiskScope]:
     return mine.select_related("broker", "book", "owner").order_by("pk")
 
 
-def holding(
+def _holding(
     *, owner_id: int, broker_id: int | None = None, book_id: int | None = None
 ) -> QuerySet[RiskScope]:
-    """The scopes that hold for a user, and for one of his brokers or books: those of everybody too."""
     whole = Q(owner=owner_id, broker=None, book=None)
     parts = [Q(owner=owner_id, broker=broker_id)] if broker_id else []
     parts += [Q(owner=owner_id, book=book_id)] if book_id else []
@@ -63,8 +62,8 @@ def set_state(
         raise OnlyAPersonResumes(reason)
     scope = _lock_scope(owner_id=owner_id, broker_id=broker_id, book_id=book_id)
     _change(scope, state=state, reason=reason, by=by, now=now)
-    if state is RiskState.ACTIVE and broker_id and owner_id:
-        resolve_alert(owner_id=owner_id, key=alert_key(broker_id), now=now)
+    if state is RiskState.ACTIVE and (broker_id or book_id):
+        _count_again(scope, now)
     return scope
 
 
@@ -87,9 +86,14 @@ def restrict(
     return True
 
 
-def alert_key(broker_id: int) -> str:
-    """The alert that a breaker of a broker went off; it ends when a person resumes."""
-    return f"risk-breaker-{broker_id}"
+def _count_again(scope: RiskScope, now: datetime) -> None:
+    """Who resumes a broker or a book has seen its losses: breakers count from now."""
+    about = Q(book=scope.book) if scope.book else Q(broker=scope.broker)
+    if scope.broker:
+        about |= Q(environment=scope.broker.environment)
+    for mark in RiskMark.objects.filter(about, owner=scope.owner_id):
+        resolve_alert(owner_id=mark.owner_id, key=mark.alert_key, now=now)
+        mark.delete()
 
 
 def _lock_scope(**whose: int | None) -> RiskScope:

@@ -30,7 +30,7 @@ RISK_LIMITS = (
 
 
 class RiskScopeForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's take no argument
-    """Limits are positive, and what is measured per broker is not asked of a strategy."""
+    """Limits are positive, and a drawdown is one of a known capital."""
 
     class Meta:
         model = RiskScope
@@ -45,11 +45,13 @@ class RiskScopeForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's take
                 self.add_error(name, "Use a positive number, or leave it empty for no limit.")
         if (drawdown := cleaned.get("max_drawdown")) and drawdown >= 1:
             self.add_error("max_drawdown", "A fraction below 1: 0.2 is 20 %.")
-        if cleaned.get("book") or self.instance.book_id:
-            for name in ("max_daily_loss", "max_drawdown"):
-                if cleaned.get(name):
-                    message = "It is measured for a whole broker. Set it there."
-                    self.add_error(name, message)
+        book = cleaned.get("book") or self.instance.book
+        if book and book.capital is None and cleaned.get("max_drawdown"):
+            self.add_error(
+                "max_drawdown",
+                "It is a fraction of the strategy's own capital, and this one has none. Limit its daily"
+                " loss, or the drawdown of its broker.",
+            )
         return cleaned
 
 
@@ -74,7 +76,9 @@ class RiskScopeAdmin(OwnedAdmin):
         (
             None,
             {
-                "description": "Leave both empty for all your trading. An empty limit is none.",
+                "description": "Leave both empty for all your trading. An empty limit is none; where several"
+                " hold, of all users, of yours, of a broker and of a strategy, the tightest counts. A"
+                " limit of all users holds for each of them by himself.",
                 "fields": (("broker", "book"), ("state_words", "reason", "changed_at")),
             },
         ),
@@ -82,9 +86,11 @@ class RiskScopeAdmin(OwnedAdmin):
         (
             "Losses",
             {
-                "description": "Measured for each broker at every reading of its balances, deposits and"
-                " withdrawals left out. Beyond the daily loss a broker may only reduce, beyond the"
-                " drawdown it is halted; a person resumes.",
+                "description": "Measured at every reading of the balances, open positions at their market"
+                " price, deposits and withdrawals left out, from when the limit is set or trading is"
+                " resumed. Of all your trading, brokers with the same kind of money are measured and"
+                " stopped together. Beyond the daily loss only exits are left, beyond the drawdown it is"
+                " halted; a person resumes.",
                 "fields": (RISK_LIMITS[4:],),
             },
         ),

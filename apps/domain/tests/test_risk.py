@@ -9,8 +9,8 @@ from apps.domain.risk import (
     DenialCode,
     Exposure,
     Limits,
+    Performance,
     RiskState,
-    Worth,
     find_breach,
     find_trip,
     is_off_price,
@@ -22,10 +22,12 @@ amounts = st.decimals(min_value=0, max_value=10**9, places=8)
 positive = st.decimals(min_value="0.00000001", max_value=10**9, places=8)
 counts = st.integers(min_value=0, max_value=1000)
 fractions = st.decimals(min_value=0, max_value=1, places=4)
-worths = st.builds(
-    Worth,
+performances = st.builds(
+    Performance,
     equity=amounts,
-    transferred=st.decimals(min_value=-(10**6), max_value=10**6, places=8),
+    earned=amounts,
+    earned_at_day_start=amounts,
+    earned_at_peak=amounts,
 )
 exposures = st.builds(
     Exposure,
@@ -84,36 +86,37 @@ def test_the_words_of_a_breach_name_the_figures() -> None:
     assert breach.words.endswith("It would be 1,500, the limit is 1,000.5.")
 
 
-@given(worths, worths)
-def test_no_loss_is_negative(now: Worth, start: Worth) -> None:
-    assert now.loss_since(start) >= 0
-    assert now.drawdown_from(start) >= 0
+def make_performance(equity: Decimal | None, *, lost: Decimal) -> Performance:
+    return Performance(
+        equity=equity, earned=-lost, earned_at_day_start=Decimal(0), earned_at_peak=Decimal(0)
+    )
 
 
-@given(worths, st.decimals(min_value=-(10**6), max_value=10**6, places=8))
-def test_a_transfer_alone_is_neither_loss_nor_drawdown(worth: Worth, moved: Decimal) -> None:
-    after = Worth(equity=worth.equity + moved, transferred=worth.transferred + moved)
-
-    assert after.loss_since(worth) == 0
-    assert after.drawdown_from(worth) == 0
+@given(performances)
+def test_no_loss_is_negative(performance: Performance) -> None:
+    assert performance.daily_loss >= 0
+    assert 0 <= performance.drawdown <= 1
 
 
 @given(positive, fractions)
 def test_a_drawdown_is_the_fraction_that_is_gone(peak: Decimal, gone: Decimal) -> None:
-    now = Worth(equity=peak * (1 - gone))
+    now = make_performance(peak * (1 - gone), lost=peak * gone)
 
-    assert abs(now.drawdown_from(Worth(equity=peak)) - gone) < Decimal("1e-9")
+    assert abs(now.drawdown - gone) < Decimal("1e-9")
+
+
+def test_without_a_known_worth_there_is_no_drawdown() -> None:
+    assert make_performance(None, lost=Decimal(10)).drawdown == 0
 
 
 @pytest.mark.parametrize(
     ("equity", "state"),
-    [("1000", None), ("950", None), ("949", "reduce_only"), ("799", "halted")],
+    [(1000, None), (950, None), (949, "reduce_only"), (799, "halted")],
 )
-def test_a_drawdown_is_stricter_than_a_daily_loss(equity: str, state: str | None) -> None:
+def test_a_drawdown_is_stricter_than_a_daily_loss(equity: int, state: str | None) -> None:
     limits = Limits(max_daily_loss=Decimal(50), max_drawdown=Decimal("0.2"))
-    start = Worth(equity=Decimal(1000))
 
-    trip = find_trip(limits, now=Worth(equity=Decimal(equity)), day_start=start, peak=start)
+    trip = find_trip(limits, make_performance(Decimal(equity), lost=Decimal(1000 - equity)))
 
     assert (trip.state if trip else None) == state
 

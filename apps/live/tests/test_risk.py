@@ -163,10 +163,16 @@ def test_limits_that_make_no_sense_are_refused(trader: Client, name: str, value:
     assert not RiskScope.objects.filter(owner__isnull=False).exists()
 
 
-def test_a_strategy_has_no_daily_loss(trader: Client, book: Book) -> None:
-    page = trader.post(f"{LIMITS}add/", limits(book=book.pk, max_daily_loss="5"))
+def test_a_drawdown_needs_a_capital_of_its_own(trader: Client, book: Book) -> None:
+    page = trader.post(f"{LIMITS}add/", limits(book=book.pk, max_drawdown="0.2"))
 
-    assert "measured for a whole broker" in page.content.decode()
+    assert "this one has none" in page.content.decode()
+
+
+def test_a_strategy_has_a_daily_loss(trader: Client, book: Book) -> None:
+    trader.post(f"{LIMITS}add/", limits(book=book.pk, max_daily_loss="5"))
+
+    assert RiskScope.objects.get(book=book).max_daily_loss == 5
 
 
 def test_nobody_limits_the_money_of_another(client: Client, bob: User, broker: Broker) -> None:

@@ -230,6 +230,37 @@ def test_the_scope_of_somebody_else_is_nobody_s_business(
     assert order.status == "created"
 
 
+def limit_everybody(**limits: object) -> None:
+    RiskScope.objects.update_or_create(owner=None, broker=None, book=None, defaults=limits)
+
+
+def test_a_limit_of_all_users_holds_for_each_by_himself(
+    world: World, make_signal: Callable[..., Signal]
+) -> None:
+    limit_everybody(max_open_positions=1)
+    world.hold_elsewhere()
+    mine = place(book=world.book, symbol=world.symbol, signal=make_signal(), now=world.now)
+    Position.objects.update(owner=world.stranger)
+
+    with_another_s = place(
+        book=world.book, symbol=world.symbol, signal=make_signal(key="2"), now=world.now
+    )
+
+    assert (mine.denial_code, with_another_s.status) == ("too_many_positions", "created")
+
+
+@pytest.mark.parametrize(("everybody_s", "own"), [(50, 1000), (1000, 50)])
+def test_of_a_limit_of_all_users_and_one_s_own_the_tighter_counts(
+    world: World, make_signal: Callable[..., Signal], everybody_s: int, own: int
+) -> None:
+    limit_everybody(max_order_value=everybody_s)
+    world.limit(max_order_value=own)
+
+    order = place(book=world.book, symbol=world.symbol, signal=make_signal(), now=world.now)
+
+    assert "the limit is 50" in order.denial_words
+
+
 def test_a_limit_price_is_what_an_order_claims(
     world: World, make_signal: Callable[..., Signal]
 ) -> None:

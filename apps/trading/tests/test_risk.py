@@ -7,12 +7,9 @@ import pytest
 
 from apps.accounts.models import User
 from apps.brokers.models import Broker
-from apps.core.models import Alert
 from apps.domain.risk import RiskState
-from apps.trading.breakers import judge
 from apps.trading.flattening import flatten
-from apps.trading.gate import Signal, place
-from apps.trading.models import Book, EquitySnapshot, Order, Position, RiskScope
+from apps.trading.models import Book, Order, Position, RiskScope
 from apps.trading.path import claim
 from apps.trading.risk import OnlyAPersonResumes, set_state, state_for
 
@@ -180,103 +177,3 @@ def test_flatten_of_one_broker_leaves_the_others(
     flatten(now=now)
 
     assert not Order.objects.exists()
-
-
-@pytest.fixture
-def measure(broker: Broker, now: datetime) -> Callable[..., EquitySnapshot]:
-    """What the broker was worth so many hours ago."""
-
-    def add(hours: int, equity: int, transferred: int = 0, **values: object) -> EquitySnapshot:
-        return EquitySnapshot.objects.create(
-            owner=broker.owner,
-            broker=broker,
-            at=now - timedelta(hours=hours),
-            equity=equity,
-            transferred=transferred,
-            **values,
-        )
-
-    return add
-
-
-Measure = Callable[..., EquitySnapshot]
-
-
-def test_a_daily_loss_leaves_only_exits(broker: Broker, measure: Measure, now: datetime) -> None:
-    RiskScope.objects.create(owner=broker.owner, max_daily_loss=100)
-    measure(30, 5000)
-    measure(13, 1000)  # the last one of yesterday
-    measure(0, 899)
-
-    judge(broker_id=broker.pk, now=now)
-
-    assert state_for(owner_id=broker.owner_id, broker_id=broker.pk) is REDUCE_ONLY
-    assert state_for(owner_id=broker.owner_id) is ACTIVE
-    alert = Alert.objects.get(owner=broker.owner)
-    assert (
-        "Loss of 101 USDT since the start of the day (UTC); the limit is 100 USDT." in alert.message
-    )
-
-
-def test_a_drawdown_halts(broker: Broker, measure: Measure, now: datetime) -> None:
-    RiskScope.objects.create(owner=broker.owner, broker=broker, max_drawdown=Decimal("0.2"))
-    measure(100, 1000)
-    measure(50, 900)
-    measure(0, 799)
-
-    judge(broker_id=broker.pk, now=now)
-
-    assert state_for(owner_id=broker.owner_id, broker_id=broker.pk) is HALTED
-
-
-def test_a_withdrawal_is_no_loss(broker: Broker, measure: Measure, now: datetime) -> None:
-    RiskScope.objects.create(owner=broker.owner, max_daily_loss=1, max_drawdown=Decimal("0.01"))
-    measure(13, 1000)
-    measure(0, 100, transferred=-900)
-
-    assert judge(broker_id=broker.pk, now=now) is None
-
-
-def test_what_has_no_price_is_not_judged(broker: Broker, measure: Measure, now: datetime) -> None:
-    RiskScope.objects.create(owner=broker.owner, max_daily_loss=1)
-    measure(13, 1000)
-    measure(0, 500, unpriced=["ETH"])
-
-    assert judge(broker_id=broker.pk, now=now) is None
-
-
-def test_who_resumes_starts_to_count_again(broker: Broker, measure: Measure, now: datetime) -> None:
-    RiskScope.objects.create(owner=broker.owner, max_daily_loss=100)
-    measure(13, 1000)
-    measure(1, 800)
-    judge(broker_id=broker.pk, now=now)
-    put(broker.owner, ACTIVE, now, broker_id=broker.pk)
-    measure(-1, 790)
-
-    assert judge(broker_id=broker.pk, now=now + timedelta(hours=1)) is None
-    assert not Alert.objects.filter(resolved_at=None).exists()
-
-
-def test_a_breaker_never_weakens_a_state(broker: Broker, measure: Measure, now: datetime) -> None:
-    RiskScope.objects.create(owner=broker.owner, max_daily_loss=1)
-    put(broker.owner, HALTED, now, broker_id=broker.pk)
-    measure(13, 1000)
-    measure(0, 500)
-
-    judge(broker_id=broker.pk, now=now)
-
-    assert state_for(owner_id=broker.owner_id, broker_id=broker.pk) is HALTED
-
-
-def test_a_tripped_breaker_stops_the_gate(
-    book: Book, symbol: Any, measure: Measure, make_signal: Callable[..., Signal], now: datetime
-) -> None:
-    RiskScope.objects.create(owner=book.owner, max_daily_loss=1)
-    measure(13, 1000)
-    measure(0, 500)
-    judge(broker_id=book.broker_id, now=now)
-
-    order = place(book=book, symbol=symbol, signal=make_signal(), now=now)
-
-    assert order.denial_code == "reduce_only"
-    assert "For Paper: Loss of 500 USDT" in order.denial_words
