@@ -7,6 +7,7 @@ from contextlib import suppress
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
 
+from apps.strategies.clocks import Clock
 from apps.strategies.contract import wire
 from apps.strategies.contract.answers import (
     StrategyFailed,
@@ -39,7 +40,8 @@ class ProcessEnded(Exception):
 
 class Child:
     """One connection, which is one confined process with one strategy in it: connect() says what confines
-    it, then it is taught its code and asked."""
+    it, then it is taught its code and asked. With `seconds` the sandbox kills it so long after it was asked
+    last, unless it is at rest: also while this process is frozen."""
 
     layers: Layer
     code: str
@@ -47,9 +49,11 @@ class Child:
     #: What the module printed.
     output: str
 
-    def __init__(self) -> None:
+    def __init__(self, *, seconds: float = 0) -> None:
+        self._seconds = seconds
         self._pid = os.getpid()
         self._socket = socket.socket(socket.AF_UNIX)
+        self._clock = Clock()
 
     def close(self) -> None:
         """End the process: the sandbox kills it when the connection is shut down, even if a process
@@ -58,11 +62,14 @@ class Child:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
+        self._clock.close()
 
     def connect(self, socket_path: str) -> Conversation[None]:
         """Get a process. Raises SandboxUnavailable."""
         try:
             self._socket.connect(socket_path)
+            self._clock.wind_up(self._seconds)
+            socket.send_fds(self._socket, [wire.HELLO], self._clock.descriptors)
             self._socket.settimeout(0)
             greeting = parse_reply((yield from self.receive(wire.MAX_REPLY)))
         except OSError as error:
@@ -82,6 +89,7 @@ class Child:
 
     def ask(self, request: bytes) -> Conversation[dict[str, Any]]:
         """Send a request and wait for its reply. Raises StrategyFailed and ProcessEnded."""
+        self._clock.wind_up(self._seconds)
         try:
             yield from self.send(request)
             return parse_reply((yield from self.receive(wire.MAX_REPLY)))
@@ -91,6 +99,10 @@ class Child:
             ) from error
         except OSError as error:
             raise ProcessEnded from error
+
+    def rest(self) -> None:
+        """Keep it until it is asked again."""
+        self._clock.stop()
 
     def send(self, data: bytes, files: Sequence[int] = ()) -> Conversation[None]:
         """Send bytes, and descriptors of files with the first of them. Raises OSError."""

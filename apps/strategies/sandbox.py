@@ -44,6 +44,8 @@ __all__ = [
 T = TypeVar("T")
 Outcome: TypeAlias = Answer | StrategyFailed | SandboxUnavailable
 
+#: How much longer than a question may take the sandbox waits for a client that may be busy, or frozen.
+GRACE_SECONDS = 30.0
 #: What a rehearsal plays with.
 _BALANCE = Decimal(1000)
 
@@ -81,7 +83,7 @@ class Sandbox:
         """What confines strategies here. Raises SandboxUnavailable."""
 
         def talk() -> Conversation[Layer]:
-            with closing(Child()) as child:
+            with closing(self._make_child()) as child:
                 yield from child.connect(self._socket_path)
                 return child.layers
 
@@ -185,7 +187,7 @@ class Sandbox:
         )
 
     def _start(self, code: str, *, trusted: bool) -> Conversation[Child]:
-        child = Child()
+        child = self._make_child()
         with ExitStack() as stack:
             stack.callback(child.close)
             yield from child.connect(self._socket_path)
@@ -193,6 +195,9 @@ class Sandbox:
             yield from child.teach(code)
             stack.pop_all()
         return child
+
+    def _make_child(self) -> Child:
+        return Child(seconds=self._timeout_seconds + GRACE_SECONDS)
 
     def _check(self, layers: Layer, *, trusted: bool) -> None:
         check_layers(layers, trusted=trusted, accept_weak=self._accept_weak)
@@ -210,6 +215,7 @@ class Sandbox:
     def _keep(self, key: str, child: Child) -> None:
         if another := self._kept.pop(key, None):
             another.close()
+        child.rest()
         self._kept[key] = child
         while len(self._kept) > self._max_kept:
             self._kept.popitem(last=False)[1].close()

@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from apps.strategies.contract import wire
 from apps.strategies.contract.layers import Layer
@@ -46,8 +46,21 @@ def main(socket_path: str, profile: Profile) -> int:
     return 0
 
 
+class _Client(NamedTuple):
+    """Who a process works for, and the clock (none on macOS) that runs out when it has forgotten it."""
+
+    connection: socket.socket
+    clocks: list[int]
+
+    @property
+    def watched(self) -> list[int]:
+        """The descriptors of which one that is ready ends its process."""
+        return [self.connection.fileno(), *self.clocks]
+
+
 class Zygote:
-    """Hands every connection to a confined process, and kills the process whose connection is closed."""
+    """Hands every connection to a confined process once its client has said hello, and kills the process
+    whose connection is closed or whose clock has run out."""
 
     def __init__(self, listener: socket.socket, layers: Layer, profile: Profile) -> None:
         self._listener = listener
@@ -56,7 +69,10 @@ class Zygote:
         self._stopping = False
         #: Processes without a connection, by the socket over which each gets its own; oldest first.
         self._ready: dict[int, socket.socket] = {}
-        self._connections: dict[int, socket.socket] = {}
+        #: Connections whose client has said nothing yet, by their descriptors.
+        self._silent: dict[int, socket.socket] = {}
+        #: Processes at work.
+        self._served: dict[int, _Client] = {}
         self._poll = select.poll()
         self._alarm, alarm = socket.socketpair()
         self._alarm.settimeout(0)
@@ -79,29 +95,44 @@ class Zygote:
             ready = {
                 descriptor for descriptor, _ in self._poll.poll(_REFILL_MS if is_short else None)
             }
-            if self._alarm.fileno() in ready:
-                self._alarm.recv(4096)
-            for pid, connection in list(self._connections.items()):
-                if connection.fileno() in ready:
-                    self._kill(pid)
-            self._reap()
+            self._attend_to(ready)
             if self._listener.fileno() in ready:
                 self._accept()
             elif is_short and not ready:
                 # The next connection would be told why there is none.
                 with suppress(OSError):
                     self._fork(practises=True)
-        for pid in [*self._connections, *self._ready]:
+        for pid in [*self._served, *self._ready]:
             self._kill(pid)
+
+    def _attend_to(self, ready: set[int]) -> None:
+        """Clear away what is over, and serve who has said hello."""
+        if self._alarm.fileno() in ready:
+            self._alarm.recv(4096)
+        for pid, client in list(self._served.items()):
+            if not ready.isdisjoint(client.watched):
+                self._kill(pid)
+        self._reap()
+        for descriptor in ready.intersection(self._silent):
+            self._serve(self._silent.pop(descriptor))
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self._stopping = self._stopping or number != signal.SIGCHLD
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
-        if len(self._connections) >= self._profile.max_children:
+        if len(self._served) + len(self._silent) >= self._profile.max_children:
             places = self._profile.max_children
             _refuse(connection, f"All {places} places of the sandbox are taken.")
+            return
+        self._silent[connection.fileno()] = connection
+        self._poll.register(connection, select.POLLIN | _HANG_UP)
+
+    def _serve(self, connection: socket.socket) -> None:
+        hello, clocks = _read_hello(connection)
+        if not hello:
+            self._poll.unregister(connection)
+            connection.close()
             return
         try:
             if not self._ready:
@@ -110,10 +141,14 @@ class Zygote:
             with self._ready.pop(pid) as control:
                 socket.send_fds(control, [b"\0"], [connection.fileno()])
         except OSError as error:
+            self._poll.unregister(connection)
+            _close(clocks)
             _refuse(connection, f"The sandbox can't start a process: {error.strerror}.")
             return
-        self._connections[pid] = connection
-        self._poll.register(connection, _HANG_UP)
+        self._served[pid] = _Client(connection, clocks)
+        self._poll.modify(connection, _HANG_UP)
+        for clock in clocks:
+            self._poll.register(clock, select.POLLIN)
 
     def _fork(self, *, practises: bool) -> None:
         control, theirs = socket.socketpair()
@@ -134,7 +169,7 @@ class Zygote:
         self._forget(pid)
 
     def _reap(self) -> None:
-        while (self._connections or self._ready) and (pid := os.waitpid(-1, os.WNOHANG)[0]):
+        while (self._served or self._ready) and (pid := os.waitpid(-1, os.WNOHANG)[0]):
             self._forget(pid)
 
     def _forget(self, pid: int) -> None:
@@ -142,9 +177,11 @@ class Zygote:
         if control := self._ready.pop(pid, None):
             control.close()
             return
-        connection = self._connections.pop(pid)
-        self._poll.unregister(connection)
-        connection.close()
+        client = self._served.pop(pid)
+        for descriptor in client.watched:
+            self._poll.unregister(descriptor)
+        client.connection.close()
+        _close(client.clocks)
 
 
 def _live(
@@ -175,6 +212,20 @@ def _live(
                 profile.serve(CONNECTION, layers)
     finally:
         os._exit(0)
+
+
+def _read_hello(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """Nothing, of one that has hung up."""
+    try:
+        hello, clocks, _flags, _address = socket.recv_fds(connection, len(wire.HELLO), 1)
+    except OSError:
+        return b"", []
+    return hello, clocks
+
+
+def _close(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _refuse(connection: socket.socket, reason: str) -> None:

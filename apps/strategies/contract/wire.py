@@ -1,6 +1,7 @@
 """What goes over the sandbox's socket: one connection is one strategy in one confined process.
 
-The sandbox speaks first: the names of its layers, or why it is unavailable. The client then sends the
+The client says HELLO, and sends the descriptor of a clock along: when that runs out, the sandbox kills the
+process. The sandbox answers with the names of its layers, or why it is unavailable. The client then sends the
 code, and the reply describes the class; every further request is a question with its candles. A request
 is a REQUEST header, JSON and candles; a reply is a REPLY header and JSON.
 """
@@ -10,6 +11,8 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
+#: Until it is heard, no process is given to a connection: who only looks whether somebody listens uses none.
+HELLO = b"\n"
 #: Bytes of JSON, rows of candles.
 REQUEST = struct.Struct("<II")
 #: Bytes of JSON.

@@ -42,6 +42,7 @@ def pack(message: dict[str, Any] | bytes) -> bytes:
 
 def follow(connection: socket.socket, script: Script) -> None:
     with connection, connection.makefile("rb") as requests:
+        assert requests.read(1) == wire.HELLO
         for number, message in enumerate(script):
             if number:
                 size, rows = wire.REQUEST.unpack(requests.read(wire.REQUEST.size))

@@ -4,17 +4,35 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
+from apps.strategies.children import Child
+from apps.strategies.conversations import Conversation, hold_all
 from apps.strategies.sandbox import Sandbox, SandboxUnavailable, StrategyTimeout
 from workers.sandbox import zygote_command
 from workers.sandbox.tests.running import READY, RunningZygote, ask, wait_until, write_strategy
 
+T = TypeVar("T")
 WHO = write_strategy("import os; self.pid = os.getpid(); return False")
 COUNTING = "seen = []\n" + write_strategy("seen.append(1); self.count = len(seen); return False")
+
+
+def hold(conversation: Conversation[T]) -> T:
+    (result,) = hold_all([conversation], at_once=1, seconds=5)
+    return result
+
+
+def begin(code: str, zygote: RunningZygote, *, seconds: float) -> Child:
+    """Of a client that sent its code and was seen no more."""
+    child = Child(seconds=seconds)
+    hold(child.connect(zygote.socket_path))
+    next(child.teach(code))
+    return child
 
 
 def test_a_child_is_kept_for_the_next_question(sandbox: Sandbox) -> None:
@@ -94,6 +112,47 @@ def test_the_number_of_children_is_bounded(zygote: RunningZygote) -> None:
         with pytest.raises(SandboxUnavailable, match="All 64 places of the sandbox are taken"):
             Sandbox(zygote.socket_path).describe(WHO)
     wait_until(lambda: not zygote.list_children())
+
+
+def test_who_only_looks_whether_it_listens_uses_no_process(zygote: RunningZygote) -> None:
+    wait_until(lambda: len(zygote.list_ready()) == READY)
+    ready = zygote.list_ready()
+
+    for _ in range(3):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(zygote.socket_path)
+
+    assert zygote.list_ready() == ready
+
+
+def test_a_client_that_freezes_over_a_question_loses_its_process(zygote: RunningZygote) -> None:
+    frozen = begin("import time\ntime.sleep(60)", zygote, seconds=0.3)
+
+    assert len(zygote.list_children()) == 1
+    wait_until(lambda: not zygote.list_children())
+    frozen.close()
+
+
+def test_a_client_that_freezes_between_two_questions_loses_its_process(
+    zygote: RunningZygote,
+) -> None:
+    child = Child(seconds=0.3)
+    hold(child.connect(zygote.socket_path))
+    hold(child.teach(WHO))
+
+    wait_until(lambda: not zygote.list_children())
+    child.close()
+
+
+def test_a_kept_child_waits_for_as_long_as_it_takes(
+    zygote: RunningZygote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apps.strategies.sandbox.GRACE_SECONDS", 0)
+    with Sandbox(zygote.socket_path, timeout_seconds=0.5) as sandbox:
+        first = ask(sandbox, WHO).values["pid"]
+        time.sleep(0.7)
+
+        assert ask(sandbox, WHO).values["pid"] == first
 
 
 def test_sigterm_stops_the_zygote_and_its_children(own_zygote: RunningZygote) -> None:
