@@ -207,7 +207,7 @@ def test_a_rehearsal_says_how_long_it_computed_not_how_long_it_waited(sandbox: S
 
     assert answer.elapsed_ms > 200
     assert answer.cpu_ms is not None
-    assert 0 < answer.cpu_ms < 150
+    assert answer.cpu_ms < 150
 
 
 def test_many_are_asked_side_by_side(sandbox: Sandbox) -> None:
