@@ -7,6 +7,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from apps.domain.chances import deflate_sharpe, two_sided_p
@@ -77,7 +78,7 @@ def measure_curve(
     times = days if days is not None else range(len(equity))
     start, final, elapsed = equity[0], equity[-1], times[-1] - times[0]
     defined = elapsed >= 2 and len(equity) > 2 and min(equity) > 0
-    returns = [b / a - 1 for a, b in zip(equity, equity[1:], strict=False)] if defined else []
+    returns = [b / a - 1 for a, b in pairwise(equity)] if defined else []
     ratios = _measure_returns(returns, variants)
     drawdown = _find_drawdown(equity, times)
     cagr = (final / start) ** (DAYS_A_YEAR / elapsed) - 1 if defined else None

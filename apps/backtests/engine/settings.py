@@ -3,8 +3,23 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from apps.domain.markets import Market
+
+#: What of a market a run depends on.
+MARKET_RULES = (
+    "symbol",
+    "tick_size",
+    "step_size",
+    "market_step_size",
+    "min_quantity",
+    "market_min_quantity",
+    "max_quantity",
+    "market_max_quantity",
+    "min_notional",
+    "max_notional",
+)
 
 
 class Mode(StrEnum):
@@ -47,3 +62,19 @@ class Settings:
     params: Mapping[str, float] = field(default_factory=dict)
     warmup: int = 0
     finalize: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """What json.dumps takes; of a market its symbol and its rules."""
+        market = self.market
+        return {
+            "mode": self.mode,
+            "balance": self.balance,
+            "maker_fee": self.fees.maker,
+            "taker_fee": self.fees.taker,
+            "fee_in": self.fees.fee_in,
+            "slippage_bps": self.slippage_bps,
+            "params": dict(self.params),
+            "warmup": self.warmup,
+            "finalize": self.finalize,
+            "market": market and {name: str(getattr(market, name)) for name in MARKET_RULES},
+        }

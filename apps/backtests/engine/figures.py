@@ -1,0 +1,103 @@
+"""Equity at each candle, and the figures of a run."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import numpy as np
+import numpy.typing as npt
+
+from apps.backtests.engine.candles import Floats, History, Integers
+from apps.backtests.engine.positions import SIGNAL, Held, Refused
+from apps.backtests.engine.rules import Rules, price_bought
+from apps.domain.metrics import measure_curve, measure_trades
+
+#: Positions or refusals by the names of their fields.
+Table = npt.NDArray[np.void]
+#: Every figure by its name; None where it is not defined.
+Metrics = Mapping[str, float | int | None]
+HELD = np.dtype([(name, np.float64) for name in Held._fields])
+REFUSED = np.dtype([(name, np.float64) for name in Refused._fields])
+DAY_MS = 86_400_000
+
+
+def mark(positions: Table, close: Floats, balance: float) -> Floats:
+    """Cash and coins at the close of each candle."""
+    count = 2 * len(positions) + 1
+    changes = np.empty((2, count))
+    rows = np.empty(count + 1, np.int64)
+    rows[0], rows[-1] = 0, len(close)
+    rows[1:-1:2] = positions["entry_row"]
+    rows[2:-1:2] = np.where(positions["exit_row"] >= 0, positions["exit_row"], len(close))
+    changes[:, 0] = balance, 0.0
+    changes[:, 1::2] = positions["cash"], positions["coins"]
+    changes[:, 2::2] = positions["cash_after"], positions["dust_after"]
+    cash, coins = np.repeat(changes, np.diff(rows), axis=1)
+    equity: Floats = cash + coins * close
+    return equity
+
+
+def by_day(history: History, equity: Floats, balance: float, first: int) -> tuple[Integers, Floats]:
+    """When, in ms UTC, and how much: the starting balance, the equity at each 00:00 UTC, and the last."""
+    start = int(history.opened_at_ms[first])
+    end = int(history.opened_at_ms[len(equity) - 1]) + history.duration_ms
+    nights = np.arange(start // DAY_MS + 1, end // DAY_MS + 1) * DAY_MS
+    rows = np.searchsorted(history.opened_at_ms, nights - history.duration_ms, side="right") - 1
+    values = np.where(rows >= first, equity[np.maximum(rows, 0)], balance)
+    if end % DAY_MS:
+        nights, values = np.append(nights, end), np.append(values, equity[-1])
+    return np.append(start, nights), np.append(balance, values)
+
+
+def measure(
+    *,
+    history: History,
+    rules: Rules,
+    balance: float,
+    first: int,
+    equity: Floats,
+    positions: Table,
+    refused_orders: int,
+    variants: int,
+) -> Metrics:
+    """All figures of a run that began after the close of candle `first`."""
+    moments, values = by_day(history, equity, balance, first)
+    closed = positions[positions["exit_row"] >= 0]
+    entries, exits = closed["entry_row"].astype(np.int64), closed["exit_row"].astype(np.int64)
+    risks = closed["quantity"] * (closed["entry_price"] - closed["stop"])
+    times = history.opened_at_ms
+    holding = (times[exits] - times[entries]) / 1000
+    return {
+        **asdict(
+            measure_curve(values.tolist(), days=(moments / DAY_MS).tolist(), variants=variants)
+        ),
+        **asdict(
+            measure_trades(closed["pnl"].tolist(), np.where(closed["stop"] > 0, risks, 0).tolist())
+        ),
+        "open_trades": len(positions) - len(closed),
+        "buy_and_hold": _buy_and_hold(history, rules, first, len(equity)),
+        "average_holding_seconds": float(holding.mean()) if len(closed) else None,
+        "longest_holding_seconds": float(holding.max()) if len(closed) else None,
+        "exposure": _count_held(positions, len(equity)) / (len(equity) - first),
+        "turnover": float(
+            (positions["quantity"] * positions["entry_price"]).sum()
+            + (closed["sold"] * closed["exit_price"]).sum()
+        ),
+        "fees": float(positions["entry_fee"].sum() + positions["exit_fee"].sum()),
+        "slippage": float(positions["slippage"].sum()),
+        "refused_orders": refused_orders,
+    }
+
+
+def _buy_and_hold(history: History, rules: Rules, first: int, rows: int) -> float | None:
+    """What everything put into the market at the first chance has returned."""
+    if first + 1 >= rows:
+        return None
+    bought = price_bought(rules, float(history.open[first + 1])) * (1 + rules.taker)
+    return float(history.close[rows - 1]) / bought - 1
+
+
+def _count_held(positions: Table, rows: int) -> int:
+    """Candles with a position: what is sold at an open was not held in that candle."""
+    ends = np.where(positions["exit_row"] >= 0, positions["exit_row"], rows - 1)
+    ends += positions["reason"] != SIGNAL
+    return int((ends - positions["entry_row"]).sum())

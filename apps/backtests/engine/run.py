@@ -1,0 +1,161 @@
+"""One backtest, from a strategy and candles to its result."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from apps.backtests.engine.candles import History, at_time
+from apps.backtests.engine.evaluation.asking import Asker
+from apps.backtests.engine.evaluation.plain import PlainAsker
+from apps.backtests.engine.evaluation.signals import Signals
+from apps.backtests.engine.figures import by_day, mark, measure
+from apps.backtests.engine.results import BacktestResult, Evaluation, State
+from apps.backtests.engine.rules import rules_of
+from apps.backtests.engine.settings import Fees, Mode, Settings
+from apps.backtests.engine.settling import Settled, settle
+from apps.backtests.engine.simulation import Cancelled, Report, simulate
+from apps.domain.markets import Market
+from apps.strategies.contract.answers import StrategyFailed
+from apps.strategies.contract.strategy import Strategy
+
+#: Told the candles that are done, how many there are, and the positions so far.
+Progress = Callable[[int, int, int], None]
+
+
+def _ignore(_row: int, _trades: int) -> None:
+    """Nobody wants to know."""
+
+
+def run_backtest(  # noqa: PLR0913  what a run depends on, each by its name
+    strategy: type[Strategy],
+    candles: History,
+    *,
+    balance: float,
+    fees: Fees,
+    market: Market | None = None,
+    slippage_bps: float = 5.0,
+    params: Mapping[str, Any] | None = None,
+    detail: History | None = None,
+    mode: Mode | str = Mode.PESSIMISTIC,
+    finalize: bool = False,
+    warmup: int = 0,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> BacktestResult:
+    """What the strategy would have made of `balance`. Raises BadCandles and, for parameters that don't fit,
+    ValueError; whatever the strategy does ends in the result."""
+    settings = Settings(
+        balance=balance,
+        fees=fees,
+        slippage_bps=slippage_bps,
+        mode=Mode(mode),
+        market=market,
+        params=dict(params or {}),
+        warmup=warmup,
+        finalize=finalize,
+    )
+    candles.check()
+    if detail is not None:
+        detail.check()
+    asker = PlainAsker(strategy, candles.frame, settings.params, window=strategy.lookback)
+    evaluation = Evaluation(way="plain", reason="Every candle is asked with a new instance.")
+    return trade(
+        asker,
+        candles,
+        settings,
+        evaluation=evaluation,
+        detail=detail,
+        lookback=strategy.lookback,
+        report=_report_to(progress, cancelled, len(candles)),
+    )
+
+
+def trade(
+    decisions: Signals | Asker,
+    candles: History,
+    settings: Settings,
+    *,
+    evaluation: Evaluation,
+    detail: History | None = None,
+    lookback: int = 1,
+    variants: int = 1,
+    report: Report = _ignore,
+) -> BacktestResult:
+    """What decisions that are known, or asked for one by one, make of the settings' balance. `variants` is
+    how many were tried to find this one."""
+    rules = rules_of(settings)
+    if isinstance(decisions, Signals):
+        settled = settle(decisions, candles, rules, settings, detail)
+    else:
+        settled = simulate(
+            decisions, candles, rules, settings, detail, lookback=lookback, report=report
+        )
+    equity = mark(settled.positions, candles.close[: settled.rows], settings.balance)
+    metrics = measure(
+        history=candles,
+        rules=rules,
+        balance=settings.balance,
+        first=settings.warmup,
+        equity=equity,
+        positions=settled.positions,
+        refused_orders=settled.refused_orders,
+        variants=variants,
+    )
+    moments, values = by_day(candles, equity, settings.balance, settings.warmup)
+    state, reason, stopped_at_ms = _tell_end(settled, candles)
+    return BacktestResult(
+        state=state,
+        reason=reason,
+        stopped_at_ms=stopped_at_ms,
+        failure=settled.failure,
+        evaluation=evaluation,
+        settings=settings,
+        warnings=tuple(_find_warnings(settled, candles)),
+        opened_at_ms=candles.opened_at_ms[: settled.rows],
+        equity=equity,
+        daily_equity=list(zip(moments.tolist(), values.tolist(), strict=True)),
+        metrics=metrics,
+        positions=settled.positions,
+        refused=settled.refused,
+    )
+
+
+def _report_to(
+    progress: Progress | None, cancelled: Callable[[], bool] | None, rows: int
+) -> Report:
+    def report(row: int, trades: int) -> None:
+        if cancelled is not None and cancelled():
+            raise Cancelled
+        if progress is not None:
+            progress(row, rows, trades)
+
+    return report
+
+
+def _tell_end(settled: Settled, candles: History) -> tuple[State, str, int | None]:
+    """How it ended, why, and at which candle."""
+    failure, at_ms = settled.failure, int(candles.opened_at_ms[settled.rows - 1])
+    if failure is None:
+        return State.DONE, "", None
+    if isinstance(failure, Cancelled):
+        return State.CANCELLED, f"It was cancelled at the candle of {at_time(at_ms)}.", at_ms
+    return State.ERROR, f"At the candle of {at_time(at_ms)}: {describe(failure)}", at_ms
+
+
+def describe(failure: BaseException) -> str:
+    """What a strategy raised, in a line."""
+    if isinstance(failure, StrategyFailed):
+        return failure.message
+    return f"{type(failure).__name__}: {failure}"[:500]
+
+
+def _find_warnings(settled: Settled, candles: History) -> Iterator[str]:
+    if gaps := candles.gaps:
+        yield (
+            f"Candles that are missing: {gaps.missing}, in gaps: {gaps.holes}. The longest gap is of"
+            f" {gaps.longest_missing}, after {at_time(gaps.longest_after_ms)}."
+        )
+    if settled.unready and settled.excuse is not None:
+        yield (
+            f"The strategy failed on the first {settled.unready} candles, which have too little history:"
+            f" {describe(settled.excuse)}. It traded from the one after on."
+        )

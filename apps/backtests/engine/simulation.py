@@ -1,0 +1,183 @@
+"""A run candle by candle: after each close the strategy is asked."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from apps.backtests.engine.candles import History
+from apps.backtests.engine.evaluation.asking import Asker, read_flag, read_wish
+from apps.backtests.engine.figures import HELD, REFUSED
+from apps.backtests.engine.fills import Finer, Prices, end, resolve
+from apps.backtests.engine.positions import SIGNAL, Held, Position, Refused, buy, keep, sell
+from apps.backtests.engine.rules import ACCEPTED, NOTHING, Rules
+from apps.backtests.engine.settings import Settings
+from apps.backtests.engine.settling import MOST_REFUSED, Settled, as_lists, finer_of, prices_of
+from apps.strategies.contract.strategy import PositionView
+
+#: How many candles pass between two reports.
+REPORTS_EVERY = 1024
+#: Told the row and how many positions there have been; what it raises ends the run.
+Report = Callable[[int, int], None]
+
+
+class Cancelled(Exception):
+    """Nobody waits for the result any more."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Simulation:
+    """One run from the close of candle `row` on. Whatever ends it early, `row` is the last candle that was
+    traded, and everything until then is there; `held` ends with a position that is still open."""
+
+    rules: Rules
+    prices: Prices
+    finer: Finer
+    asker: Asker
+    cash: float
+    row: int
+    report: Report
+    dust: float = 0.0
+    held: list[Held] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    refused_orders: int = 0
+
+    def run(self) -> None:
+        """To the last candle. What the strategy raises comes through."""
+        while (position := self._wait()) is not None:
+            try:
+                held = self._follow(position)
+            except BaseException:
+                self.held.append(self._keep(position))
+                raise
+            self.held.append(held)
+            self.cash, self.dust = held.cash_after, held.dust_after
+
+    def _wait(self) -> Position | None:
+        """Ask while flat, until an entry is made; None at the end."""
+        ask, cash = self.asker.should_long, self.cash
+        last = len(self.prices.close) - 1
+        while self.row < last:
+            row = self.row
+            if not row % REPORTS_EVERY:
+                self.report(row, len(self.held))
+            answer = ask(row, cash)
+            wants = answer is not False and read_flag("should_long", answer)
+            position = self._enter(row) if wants else None
+            self.row = row + 1
+            if position is not None:
+                return position
+        return None
+
+    def _enter(self, row: int) -> Position | None:
+        asker, cash = self.asker, self.cash
+        wish = read_wish(
+            asker.position_size(row, cash), asker.stop_loss(row, cash), asker.take_profit(row, cash)
+        )
+        first = row + 1
+        opened = self.prices.open[first]
+        denial, position = buy(self.rules, float(first), opened, wish, cash, self.dust)
+        if denial == ACCEPTED:
+            return position
+        self.refused_orders += 1
+        if len(self.refused) < MOST_REFUSED:
+            price = position.price
+            self.refused.append(Refused(float(first), float(denial), position.amount, price))
+        return None
+
+    def _follow(self, position: Position) -> Held:
+        """Hold from the entry's candle on, asking after each close whether to sell."""
+        highs, lows, closes = self.prices.high, self.prices.low, self.prices.close
+        stop, target, last = position.stop, position.target, len(closes) - 1
+        lowest, highest = math.inf, 0.0
+        while True:
+            row = self.row
+            high, low = highs[row], lows[row]
+            if low <= stop or high >= target:
+                event, opened = resolve(self.rules, self.prices, self.finer, row, stop, target)
+                if event != NOTHING:
+                    return sell(self.rules, position, float(row), event, opened, lowest, highest)
+            lowest, highest = min(lowest, low), max(highest, high)
+            if row == last:
+                return end(self.rules, position, self.prices, lowest, highest)
+            if not row % REPORTS_EVERY:
+                self.report(row, len(self.held))
+            wants = self._asks_out(position, row)
+            self.row = row + 1
+            if wants:
+                opened = self.prices.open[row + 1]
+                return sell(self.rules, position, float(row + 1), SIGNAL, opened, lowest, highest)
+
+    def _asks_out(self, position: Position, row: int) -> bool:
+        close = self.prices.close[row]
+        view = PositionView(
+            side="long",
+            quantity=position.received,
+            entry_price=position.cost / position.received,
+            unrealized_pnl=position.received * close - position.cost,
+        )
+        answer = self.asker.should_short(row, position.cash, view)
+        return answer is not False and read_flag("should_short", answer)
+
+    def _keep(self, position: Position) -> Held:
+        first = int(position.row)
+        lows, highs = self.prices.low[first : self.row + 1], self.prices.high[first : self.row + 1]
+        return keep(position, self.prices.close[self.row], min(lows), max(highs))
+
+
+def simulate(
+    asker: Asker,
+    candles: History,
+    rules: Rules,
+    settings: Settings,
+    detail: History | None,
+    *,
+    lookback: int,
+    report: Report,
+) -> Settled:
+    """The fills of a strategy that is asked candle by candle.
+
+    Until it has answered once, it may fail for as long as the history is shorter than its `lookback`: a
+    live market has more than the first candles here."""
+    end = min(settings.warmup + lookback, len(candles))
+    first, excuse = _find_first_answer(asker, settings, end)
+    simulation = Simulation(
+        rules=rules,
+        prices=as_lists(prices_of(candles)),
+        finer=as_lists(finer_of(candles, detail)),
+        asker=asker,
+        cash=settings.balance,
+        row=first,
+        report=report,
+    )
+    failure: BaseException | None = None
+    try:
+        simulation.run()
+    except (Exception, SystemExit) as error:  # noqa: BLE001  the strategy's code raises what it likes
+        failure = error
+    return Settled(
+        positions=np.array(simulation.held, np.float64).view(HELD).reshape(-1),
+        refused=np.array(simulation.refused, np.float64).view(REFUSED).reshape(-1),
+        refused_orders=simulation.refused_orders,
+        rows=simulation.row + 1,
+        failure=failure,
+        unready=first - settings.warmup,
+        excuse=excuse,
+    )
+
+
+def _find_first_answer(
+    asker: Asker, settings: Settings, end: int
+) -> tuple[int, BaseException | None]:
+    """The first candle whose close the strategy answers, and why it did not answer before; the last one
+    before `end` where it never does."""
+    excuse: BaseException | None = None
+    for row in range(settings.warmup, end):
+        try:
+            asker.should_long(row, settings.balance)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  the strategy's code raises what it likes
+            excuse = error
+        else:
+            return row, excuse
+    return end - 1, excuse
