@@ -42,10 +42,12 @@ class TaskName(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRule:
-    """After `expires` a message is dropped: its row is still there for the sweep."""
+    """After `expires` a message is dropped: its row is still there for the sweep. What is asked for
+    within `gathers` becomes one message, which is carried out at the end of it."""
 
     expires: timedelta
     every: timedelta | None = None
+    gathers: timedelta | None = None
 
 
 TASKS: dict[TaskName, TaskRule] = {
@@ -59,7 +61,10 @@ TASKS: dict[TaskName, TaskRule] = {
     TaskName.GUARD_BROKER: TaskRule(expires=timedelta(seconds=10)),
     TaskName.GUARD_POSITION: TaskRule(expires=timedelta(seconds=10)),
     TaskName.RECOMPUTE_LEDGER: TaskRule(expires=timedelta(minutes=10)),
-    TaskName.REFRESH_BALANCES: TaskRule(expires=timedelta(seconds=60)),
+    # A candle may fill twenty orders of a broker at once.
+    TaskName.REFRESH_BALANCES: TaskRule(
+        expires=timedelta(seconds=60), gathers=timedelta(milliseconds=250)
+    ),
     TaskName.TEST_CONNECTION: TaskRule(expires=timedelta(seconds=15)),
     TaskName.TEST_BROKER: TaskRule(expires=timedelta(seconds=60)),
     TaskName.CHECK_EXCHANGES: TaskRule(expires=timedelta(seconds=60), every=timedelta(seconds=60)),

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -26,9 +27,40 @@ def test_a_message_has_its_queue_and_expires(calls: list[tuple[str, dict[str, An
     assert calls == [
         (
             "orders.submit_order",
-            {"kwargs": {"order_id": 1}, "queue": "orders", "expires": 60.0, "retry": False},
+            {
+                "kwargs": {"order_id": 1},
+                "queue": "orders",
+                "countdown": None,
+                "expires": 60.0,
+                "retry": False,
+            },
         )
     ]
+
+
+def test_what_gathers_is_sent_once_and_carried_out_at_the_end(
+    calls: list[tuple[str, dict[str, Any]]],
+) -> None:
+    broker_id = time.monotonic_ns()
+
+    for _ in range(3):
+        assert send(TaskName.REFRESH_BALANCES, broker_id=broker_id)
+    send(TaskName.REFRESH_BALANCES, broker_id=broker_id + 1)
+
+    assert [(options["kwargs"]["broker_id"] - broker_id) for _name, options in calls] == [0, 1]
+    assert {options["countdown"] for _name, options in calls} == {0.25}
+
+
+def test_what_comes_after_the_gathering_is_sent_again(
+    calls: list[tuple[str, dict[str, Any]]],
+) -> None:
+    broker_id = time.monotonic_ns()
+
+    send(TaskName.REFRESH_BALANCES, broker_id=broker_id)
+    time.sleep(0.3)
+    send(TaskName.REFRESH_BALANCES, broker_id=broker_id)
+
+    assert len(calls) == 2
 
 
 @pytest.mark.django_db
