@@ -96,6 +96,7 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     _item("Activations", "smart_toy", "admin:bots_activation_changelist"),
+                    _item("Positions by strategy", "account_tree", "bots:positions"),
                     _item("Decisions", "psychology", "admin:bots_decision_changelist"),
                     _item("Logs", "terminal", "admin:bots_strategylog_changelist"),
                     _item("Strategies", "code", "admin:strategies_strategy_changelist"),

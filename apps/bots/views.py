@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
+from apps.bots.holdings import list_holdings
 from apps.bots.models import Activation
 from apps.bots.selectors import list_activations
 from apps.bots.timeline import read_chart, read_moment, read_page
@@ -35,6 +36,26 @@ def chart(request: HttpRequest, activation_id: int) -> JsonResponse:
     """Its candles, and what was decided on them."""
     until = read_moment(request.GET.get("until", ""))
     return JsonResponse(read_chart(_find(request, activation_id), until=until))
+
+
+@require_GET
+@staff_member_required
+def positions(request: HttpRequest) -> HttpResponse:
+    """What the user's strategies hold."""
+    context = {
+        **admin.site.each_context(request),
+        "title": "Positions by strategy",
+        "groups": list_holdings(request.user),  # type: ignore[arg-type]  # staff
+    }
+    return render(request, "bots/positions.html", context)
+
+
+@require_GET
+@staff_member_required
+def position_rows(request: HttpRequest) -> HttpResponse:
+    """The moving part of it."""
+    groups = list_holdings(request.user)  # type: ignore[arg-type]  # staff
+    return render(request, "bots/position_rows.html", {"groups": groups})
 
 
 def _find(request: HttpRequest, activation_id: int) -> Activation:

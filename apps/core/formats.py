@@ -28,6 +28,14 @@ def share(value: Decimal | None) -> str:
     return NOTHING if value is None else f"{quantity(value * 100)} %"
 
 
+def signed_share(value: Decimal | None) -> SafeString | str:
+    """A fraction won or lost, in percent: sign and colour both say which."""
+    if value is None:
+        return NOTHING
+    tone = "gain" if value > 0 else "loss" if value < 0 else "even"
+    return format_html('<span class="{}">{} %</span>', tone, f"{value * 100:+,.2f}")
+
+
 def signed_money(value: Decimal | None, currency: str = "") -> SafeString | str:
     """An amount won or lost: sign and colour both say which."""
     if value is None:

@@ -30,7 +30,13 @@ def list_orders(user: User) -> OwnedQuerySet[Order]:
 
 def with_last_price(positions: Positions) -> Positions:
     """Positions with `last_price`, the close of the symbol's newest candle, None without candles."""
-    return positions.annotate(last_price=_last_close_of("symbol"))
+    return positions.annotate(last_price=_last_candle_of("symbol", "close"))
+
+
+def with_market_time(positions: Positions) -> Positions:
+    """Positions with `market_time`, when the symbol's newest candle opened: a market that is replayed has a
+    clock of its own."""
+    return positions.annotate(market_time=_last_candle_of("symbol", "opened_at"))
 
 
 def unrealized_pnl(position: Position) -> Decimal | None:
@@ -55,21 +61,21 @@ def last_prices(broker: Broker) -> dict[str, Decimal]:
             exchange=broker.exchange, environment=broker.environment, quote=CURRENCY
         )
         .filter(series__is_followed=True)
-        .annotate(last=_last_close_of("pk"))
+        .annotate(last=_last_candle_of("pk", "close"))
     )
     prices = {row.base: Decimal(str(row.last)) for row in rows if row.last is not None}
     return {**prices, **dict.fromkeys(STABLECOINS, Decimal(1))}
 
 
-def _last_close_of(symbol: str) -> Subquery:
-    """The close of the candle that came last of the symbol in that column."""
+def _last_candle_of(symbol: str, value: str) -> Subquery:
+    """A value of the candle that came last of the symbol in that column."""
     # One candle a series by its index: by the time of arrival all that is stored would be sorted.
     newest = Candle.objects.filter(series=OuterRef("pk")).order_by("-opened_at").values("pk")[:1]
     series = Series.objects.filter(symbol=OuterRef(OuterRef(symbol)), is_followed=True)
     last = Candle.objects.filter(
         pk__in=series.annotate(newest=Subquery(newest)).values("newest"), received_at__gt=UNHEARD
     )
-    return Subquery(last.order_by("-received_at").values("close")[:1])
+    return Subquery(last.order_by("-received_at").values(value)[:1])
 
 
 def list_equity_points(broker: Broker) -> list[dict[str, float]]:
