@@ -174,8 +174,8 @@ class ValkeyLimitStore:
     """Limits of all processes, by Valkey's clock; every method is one script and one round trip.
 
     Raises ExchangeUnavailable where a limit can't be asked, so that nothing is sent past it. Where a
-    market runs `pace` times as fast as the clock, its limits give back as much sooner. `now` is a
-    clock for tests.
+    market runs `pace` times as fast as the clock, its limits give back as much sooner. What can wait
+    spends no more than `share` of a budget, whatever its priority. `now` is a clock for tests.
     """
 
     def __init__(
@@ -185,11 +185,13 @@ class ValkeyLimitStore:
         prefix: str = PREFIX,
         now: Callable[[], float] | None = None,
         pace: float = 1.0,
+        share: float = 1.0,
     ) -> None:
         self._valkey = valkey
         self._prefix = prefix
         self._now = now
         self._pace = pace
+        self._share = share
         self._spend = valkey.register_script(_SPEND)
         self._record = valkey.register_script(_RECORD)
         self._take_turn = valkey.register_script(_TAKE_TURN)
@@ -200,6 +202,7 @@ class ValkeyLimitStore:
         self, spendings: Sequence[Spending], *, share: float, stops: Sequence[str]
     ) -> Refusal | None:
         """Spend all or nothing, up to `share` of each budget, unless one of `stops` is set."""
+        share = min(share, self._share)
         refusal = self._ask(
             self._spend,
             [*self._keys("stop", *stops), *self._keys("level", *(s.key for s in spendings))],
@@ -299,15 +302,15 @@ def _unreachable(error: RedisError) -> ExchangeUnavailable:
     )
 
 
-_stores: dict[tuple[int, str, float], ValkeyLimitStore] = {}
+_stores: dict[tuple[int, str, float, float], ValkeyLimitStore] = {}
 
 
-def limit_store(pace: float = 1.0) -> ValkeyLimitStore:
-    """The one store of this process for limits of that pace; it connects when it is first used."""
+def limit_store(pace: float = 1.0, share: float = 1.0) -> ValkeyLimitStore:
+    """The one store of this process for limits of that pace and share; it connects when it is first used."""
     # A forked child must not speak on its parent's socket, so a store belongs to a process.
-    key = (os.getpid(), settings.REDIS_URL, pace)
+    key = (os.getpid(), settings.REDIS_URL, pace, share)
     if key not in _stores:
-        _stores[key] = ValkeyLimitStore(connect_valkey(settings.REDIS_URL), pace=pace)
+        _stores[key] = ValkeyLimitStore(connect_valkey(settings.REDIS_URL), pace=pace, share=share)
     return _stores[key]
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 #: What must not wait for what. The last one takes whatever names no queue.
-QUEUES = ("orders", "webhooks", "strategies", "monitor", "market_data", "maintenance")
+QUEUES = ("orders", "webhooks", "strategies", "monitor", "market_data", "downloads", "maintenance")
 
 
 class TaskName(StrEnum):
@@ -30,6 +30,8 @@ class TaskName(StrEnum):
     SYNC_SYMBOLS = "market_data.sync_symbols"
     REFRESH_ALL_SYMBOLS = "market_data.refresh_all_symbols"
     SWEEP_CANDLES = "market_data.sweep_candles"
+    SWEEP_DOWNLOADS = "market_data.sweep_downloads"
+    DOWNLOAD_CANDLES = "downloads.download_candles"
     CLEAR_SESSIONS = "maintenance.clear_sessions"
     FORGET_CONNECTION_TESTS = "maintenance.forget_connection_tests"
     FORGET_STRATEGY_LOGS = "maintenance.forget_strategy_logs"
@@ -73,6 +75,8 @@ TASKS: dict[TaskName, TaskRule] = {
     TaskName.SYNC_SYMBOLS: TaskRule(expires=timedelta(minutes=10)),
     TaskName.REFRESH_ALL_SYMBOLS: TaskRule(expires=timedelta(hours=1), every=timedelta(hours=1)),
     TaskName.SWEEP_CANDLES: TaskRule(expires=timedelta(seconds=5), every=timedelta(seconds=5)),
+    TaskName.SWEEP_DOWNLOADS: TaskRule(expires=timedelta(seconds=5), every=timedelta(seconds=5)),
+    TaskName.DOWNLOAD_CANDLES: TaskRule(expires=timedelta(seconds=60)),
     TaskName.CLEAR_SESSIONS: TaskRule(expires=timedelta(days=1), every=timedelta(days=1)),
     TaskName.FORGET_CONNECTION_TESTS: TaskRule(
         expires=timedelta(minutes=10), every=timedelta(minutes=10)

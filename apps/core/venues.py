@@ -47,11 +47,14 @@ def is_reachable(environment: Environment) -> bool:
     return not environment.is_paper or environment is paper_environment()
 
 
-def client_options(exchange: Exchange, environment: Environment) -> ClientOptions:
-    """The place of `stream_options`, whose limits all processes share; raises NotRunning as it does."""
+def client_options(
+    exchange: Exchange, environment: Environment, *, share: float = 1.0
+) -> ClientOptions:
+    """The place of `stream_options`, whose limits all processes share; raises NotRunning as it does. What
+    can wait takes a small `share` of each limit."""
     # The paper exchange's own limits run with its market, and no slower than real time.
     pace = max(1.0, paper_speed()) if environment.is_paper else 1.0
-    return {**stream_options(exchange, environment), "limits": limit_store(pace)}
+    return {**stream_options(exchange, environment), "limits": limit_store(pace, share)}
 
 
 def stream_options(exchange: Exchange, environment: Environment) -> StreamOptions:

@@ -101,14 +101,17 @@ def read_candles(
     get_server_time: Callable[[], datetime],
     timeframe: Timeframe,
     now: float,
+    as_of: datetime | None = None,
 ) -> Candles:
     """Candles of which it is certain whether the last one is closed.
 
-    Mostly it still runs, and one question is enough. Where it may have ended, the exchange's clock
-    is asked and then the rows once more: what had ended before they were read is final. Our own
-    clock would not do, the market's can be another one (recorded, sped up).
+    Mostly it still runs, or had ended by `as_of`, and one question is enough. Where it may have
+    ended, the exchange's clock is asked and then the rows once more: what had ended before they were
+    read is final. Our own clock would not do, the market's can be another one (recorded, sped up).
     """
     candles = read_rows()
+    if candles and as_of is not None and _end_ms(candles, timeframe) <= milliseconds(as_of):
+        return replace(candles, closed=len(candles))
     if not candles or _end_ms(candles, timeframe) > now * 1000:
         return candles
     server_ms = milliseconds(get_server_time())
@@ -119,4 +122,4 @@ def read_candles(
 
 
 def _end_ms(candles: Candles, timeframe: Timeframe) -> int:
-    return candles.opened_at_ms[-1] + timeframe.duration // timedelta(milliseconds=1)
+    return candles.opened_at_ms[-1] + timeframe.milliseconds

@@ -433,11 +433,13 @@ class MarketData(Protocol):
         start: datetime | None = None,
         end: datetime | None = None,
         limit: int = 500,
+        as_of: datetime | None = None,
     ) -> Candles:
         """Candles that open from `start` to `end`, both included, oldest first.
 
         At most `limit`: the oldest of them when `start` is given, else the newest. An exchange
-        that keeps too little history gives what it has.
+        that keeps too little history gives what it has. `as_of` is what its clock has told before:
+        it is not asked again whether candles that had ended by then are closed.
         """
 
 

@@ -23,6 +23,7 @@ PROCESSES = (
     "worker orders",
     "worker monitor",
     "worker strategies",
+    "worker downloads",
     "beat",
     "heartbeat",
     "streams",

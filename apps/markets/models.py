@@ -187,8 +187,8 @@ class AskedRange(models.Model):
 
 class CandleDownload(models.Model):
     """Candles from `start` to `end` (not included) that somebody wants of an exchange; one row for all who
-    asked. What is missing is asked for page by page: everything before `cursor` has been. The worker that
-    is at it says so in `beat_at`; when it falls silent another goes on."""
+    asked. What is missing is asked for page by page, and what was asked for is never asked again. The
+    worker that is at it says so in `beat_at`; when it falls silent another goes on."""
 
     class State(models.TextChoices):
         WAITING = "waiting", "waiting"
@@ -208,7 +208,6 @@ class CandleDownload(models.Model):
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(default=0)
     stored = models.PositiveIntegerField(default=0)
-    cursor = models.DateTimeField(null=True)
     worker = models.CharField(max_length=32, default="", blank=True)
     beat_at = models.DateTimeField(null=True)
     attempts = models.PositiveIntegerField(default=0)
@@ -244,7 +243,8 @@ class CandleDownload(models.Model):
             return self.message or "Waiting for a worker"
         if not self.total:
             return "Looking for what is missing"
-        return f"{100 * self.done / self.total:.0f} %, {self.done:,} of {self.total:,} candles"
+        share = f"{100 * self.done / self.total:.0f} %, {self.done:,} of {self.total:,} candles"
+        return f"{share}. {self.message}" if self.message else share
 
 
 class HeartbeatStatus(models.Model):

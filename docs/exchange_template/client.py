@@ -96,6 +96,7 @@ class ExampleClient:
         start: datetime | None = None,
         end: datetime | None = None,
         limit: int = 500,
+        as_of: datetime | None = None,
     ) -> Candles:
         """Candles that open from `start` to `end`, both included, oldest first."""
         CAPABILITIES.check_timeframe(timeframe)
@@ -110,6 +111,7 @@ class ExampleClient:
             self.get_server_time,
             timeframe,
             self._now(),
+            as_of,
         )
 
     def get_balance(self) -> list[Balance]:

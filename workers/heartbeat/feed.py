@@ -127,7 +127,9 @@ class Feed(threading.Thread):
 
     def _fill(self, client: ports.ExchangeClient, series: Series) -> None:
         """Store everything since the newest candle we have, and dispatch only the last one if it is new."""
-        known = find_newest_candle(series.pk)
+        newest = find_newest_candle(series.pk)
+        # What is only history may end long ago: whoever wants all that lies between downloads it.
+        known = newest if newest and newest.is_heard else None
         self._fetch(client, series, start=known.opened_at if known else None)
         newest = find_newest_candle(series.pk)
         if newest is None:

@@ -38,6 +38,7 @@ WORKER_GROUPS = (
     WorkerGroup("orders", ("orders", "webhooks"), 2),
     WorkerGroup("monitor", ("monitor", "market_data", "maintenance"), 2),
     WorkerGroup("strategies", ("strategies",), 1),
+    WorkerGroup("downloads", ("downloads",), 2),
 )
 
 

@@ -1,5 +1,5 @@
 """The doors of the workers: one module per queue, one call of a service per task."""
 
-from workers.tasks import maintenance, market_data, monitor, orders, strategies
+from workers.tasks import downloads, maintenance, market_data, monitor, orders, strategies
 
-__all__ = ["maintenance", "market_data", "monitor", "orders", "strategies"]
+__all__ = ["downloads", "maintenance", "market_data", "monitor", "orders", "strategies"]

@@ -9,6 +9,7 @@ from apps.core.tasks import TaskName
 from apps.core.venues import is_reachable
 from apps.domain.environments import Environment, Exchange
 from apps.markets import services, symbols
+from apps.markets.history import downloads
 
 
 @shared_task(name=TaskName.REFRESH_ALL_SYMBOLS.value)
@@ -29,3 +30,9 @@ def sync_symbols(*, exchange: str, environment: str, **_kwargs: object) -> None:
 def sweep_candles(**_kwargs: object) -> None:
     """Candles that were stored but never dispatched."""
     services.sweep_candles(now=timezone.now())
+
+
+@shared_task(name=TaskName.SWEEP_DOWNLOADS.value)
+def sweep_downloads(**_kwargs: object) -> None:
+    """Downloads that nobody is at."""
+    downloads.sweep_downloads()

@@ -135,6 +135,17 @@ def test_a_share_leaves_the_rest_to_others(create: Create) -> None:
     assert spend(store, 4) is None
 
 
+def test_what_can_wait_takes_a_small_share_whatever_its_priority() -> None:
+    prefix, clock = fresh_prefix(), Clock()
+    store, patient = (
+        ValkeyLimitStore(VALKEY, prefix=prefix, now=clock, share=share) for share in (1.0, 0.5)
+    )
+
+    assert spend(patient, 4, share=1.0) is None
+    assert spend(patient, 1, share=1.0) == Refusal(4.0, "weight")
+    assert spend(store, 4, share=1.0) is None
+
+
 @each_store
 def test_all_is_spent_or_nothing(create: Create) -> None:
     store = create(Clock())

@@ -137,6 +137,7 @@ class BinanceClient:
         start: datetime | None = None,
         end: datetime | None = None,
         limit: int = 500,
+        as_of: datetime | None = None,
     ) -> Candles:
         """Candles that open from `start` to `end`, both included, oldest first; at most 1000."""
         CAPABILITIES.check_timeframe(timeframe)
@@ -150,6 +151,7 @@ class BinanceClient:
             self.get_server_time,
             timeframe,
             self._now(),
+            as_of,
         )
 
     def get_balance(self) -> list[Balance]:

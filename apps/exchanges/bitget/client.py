@@ -144,6 +144,7 @@ class BitgetClient:
         start: datetime | None = None,
         end: datetime | None = None,
         limit: int = 500,
+        as_of: datetime | None = None,
     ) -> Candles:
         """Candles that open from `start` to `end`, both included, oldest first.
 
@@ -162,9 +163,15 @@ class BitgetClient:
                 self.get_server_time,
                 timeframe,
                 self._now(),
+                as_of,
             )
         return read_candle_range(
-            read, timeframe, start=start, end=end, limit=limit, server_time=self.get_server_time()
+            read,
+            timeframe,
+            start=start,
+            end=end,
+            limit=limit,
+            server_time=as_of or self.get_server_time(),
         )
 
     def get_balance(self) -> list[Balance]:

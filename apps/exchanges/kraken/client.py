@@ -151,6 +151,7 @@ class KrakenClient:
         start: datetime | None = None,
         end: datetime | None = None,
         limit: int = 500,
+        as_of: datetime | None = None,
     ) -> Candles:
         """Candles that open from `start` to `end`, both included, oldest first.
 
@@ -169,6 +170,7 @@ class KrakenClient:
             self.get_server_time,
             timeframe,
             self._now(),
+            as_of,
         )
         return cut_candles(candles, start, end, limit)
 

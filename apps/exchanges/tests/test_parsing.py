@@ -85,7 +85,9 @@ def test_columns_give_rows() -> None:
         columns[3]
 
 
-def closing(*, ours: timedelta, theirs: timedelta) -> tuple[bool, int]:
+def closing(
+    *, ours: timedelta, theirs: timedelta, as_of: timedelta | None = None
+) -> tuple[bool, int]:
     """Whether the last of three minutes is closed, and how many questions that took."""
     asked: list[str] = []
 
@@ -97,7 +99,13 @@ def closing(*, ours: timedelta, theirs: timedelta) -> tuple[bool, int]:
         asked.append("time")
         return START + theirs
 
-    read = read_candles(read_rows, get_server_time, Timeframe.M1, (START + ours).timestamp())
+    read = read_candles(
+        read_rows,
+        get_server_time,
+        Timeframe.M1,
+        (START + ours).timestamp(),
+        None if as_of is None else START + as_of,
+    )
     return read[-1].is_closed, len(asked)
 
 
@@ -113,6 +121,11 @@ def test_our_own_clock_closes_no_candle() -> None:
     just_before = 3 * MINUTE - timedelta(milliseconds=1)
 
     assert closing(ours=9 * MINUTE, theirs=just_before) == (False, 3)
+
+
+@pytest.mark.parametrize(("as_of", "questions"), [(3 * MINUTE, 1), (2 * MINUTE, 3)])
+def test_what_had_ended_before_is_not_asked_about_again(as_of: timedelta, questions: int) -> None:
+    assert closing(ours=9 * MINUTE, theirs=9 * MINUTE, as_of=as_of) == (True, questions)
 
 
 def test_no_candles_are_no_question_of_time() -> None:

@@ -63,12 +63,9 @@ def _pack(candles: CandleColumns) -> NDArray[np.uint8]:
 
 def history_end_ms(series: Series) -> int | None:
     """Where history has to end, in UTC milliseconds: before the newest candle of a series that the heartbeat
-    follows, because what comes after that is news. None where nothing limits it; a followed series
-    without any candle can't have history yet and ends at 0."""
-    if not series.is_followed:
-        return None
-    newest = find_newest_candle(series.pk)
-    return milliseconds(newest.opened_at) if newest else 0
+    follows, because what comes after that is news. None where nothing limits it."""
+    newest = find_newest_candle(series.pk) if series.is_followed else None
+    return milliseconds(newest.opened_at) if newest else None
 
 
 @transaction.atomic

@@ -11,7 +11,7 @@ from apps.domain.candles import Timeframe
 from apps.domain.environments import Environment, Exchange
 from apps.domain.markets import Market
 from apps.exchanges import errors, ports
-from apps.markets.models import Candle, HeartbeatStatus
+from apps.markets.models import UNHEARD, Candle, HeartbeatStatus, Series
 from workers.heartbeat import feed as feed_module
 from workers.heartbeat.feed import Feed
 
@@ -48,6 +48,7 @@ class FakeMarket:
     frames: list[ports.Candle] = field(default_factory=list)
     appears_later: list[int] = field(default_factory=list)
     feed: Feed | None = None
+    starts: list[datetime | None] = field(default_factory=list)
 
     def get_markets(self) -> list[Market]:
         return [BITCOIN]
@@ -61,6 +62,7 @@ class FakeMarket:
         end: datetime | None = None,
         limit: int = 500,
     ) -> list[ports.Candle]:
+        self.starts.append(start)
         rows = [candle(minute) for minute in self.history]
         return [
             row
@@ -136,6 +138,24 @@ def test_the_history_of_a_new_series_is_stored_and_not_traded_on(
     run(market)
 
     assert (closes(), called) == ([0.0, 1.0, 2.0], [])
+
+
+def test_a_series_that_was_only_history_begins_like_a_new_one(
+    market: FakeMarket, called: list[float]
+) -> None:
+    run(market)
+    Candle.objects.create(
+        series=Series.objects.get(),
+        opened_at=candle(0).opened_at - timedelta(days=400),
+        received_at=UNHEARD,
+        **dict.fromkeys(("open", "high", "low", "close", "volume"), -1.0),
+    )
+    market.history = [0, 1, 2]
+
+    run(market, candle(3))
+
+    assert (closes(), called) == ([-1.0, 0.0, 1.0, 2.0, 3.0], [3.0])
+    assert set(market.starts) == {None}
 
 
 def test_after_a_reconnect_only_the_newest_missed_candle_is_traded_on(
