@@ -1,6 +1,5 @@
 """Buying and selling: what one purchase and its sale make of the money. numba compiles this too."""
 
-import math
 from typing import NamedTuple
 
 from apps.backtests.engine.rules import (
@@ -166,7 +165,7 @@ def keep(position: Position, close: float, lowest: float, highest: float) -> Hel
         position.quantity,
         0.0,
         position.price,
-        math.nan,
+        0.0,
         position.stop,
         position.target,
         position.fee,

@@ -16,7 +16,7 @@ NOTHING, STOP, TARGET, BOTH = 0, 1, 2, 3
 #: Why an entry is refused.
 ACCEPTED, NO_CASH, BELOW_MINIMUM, ABOVE_MAXIMUM, NOT_SELLABLE = 0, 1, 2, 3, 4
 #: Binary numbers miss decimal ones in their last digits: what is as near to a whole number is one.
-NOISE = 1e-12
+NOISE = 2e-15
 #: From here on every float is a whole number.
 WHOLE = 2.0**53
 
