@@ -84,13 +84,15 @@ class PooledTransport:
             raise NotSent(message) from None
 
     def _take_idle(self) -> socket.socket | None:
-        idle = _idle.get((os.getpid(), self._base_url))
-        while idle:
-            connection, since = idle.pop()
+        idle = _idle.get((os.getpid(), self._base_url), [])
+        while True:
+            try:
+                connection, since = idle.pop()
+            except IndexError:  # threads take from it side by side
+                return None
             if time.monotonic() - since < IDLE_SECONDS and _is_quiet(connection):
                 return connection
             connection.close()
-        return None
 
     def _connect(self) -> socket.socket:
         try:

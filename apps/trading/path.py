@@ -2,25 +2,25 @@
 nothing is ever sent a second time."""
 
 import logging
+import time
+from collections import deque
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, TypeAlias
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from apps.brokers.models import Automation, Broker
 from apps.brokers.services import connect
 from apps.core.alerts import raise_alert, resolve_alert
 from apps.core.enqueue import enqueue_on_commit
 from apps.core.models import Alert
-from apps.core.rows import Rows
 from apps.core.tasks import TaskName
-from apps.core.traces import current_trace_id
 from apps.core.venues import NotRunning
 from apps.domain.orders import (
     LIVE_STATUSES,
@@ -36,59 +36,25 @@ from apps.domain.orders import (
 )
 from apps.exchanges import errors, ports
 from apps.exchanges.rounding import fit_to_market
-from apps.markets.models import Symbol
 from apps.trading.amendments import RESTING, describe, find_target, send_amendment, take_figures
+from apps.trading.claims import claim, claim_waiting
 from apps.trading.events import link_to, record_event
 from apps.trading.gate import Signal, place
 from apps.trading.ledger import record_fills
 from apps.trading.models import Order
 from apps.trading.plausibility import find_contradiction
 from apps.trading.requests import ref_of, to_request
-from apps.trading.scopes import ENTRY_IS_STOPPED
 
 logger = logging.getLogger(__name__)
 
-#: From the claim to the last moment at which the exchange may still take the order.
-SEND_WINDOW = timedelta(seconds=5)
-
-
+#: How many others of its broker are sent side by side before the answer to an order is written down.
+SIDE_BY_SIDE = 4
+#: For so long one task goes on sending what waits; further orders are left to their own messages.
+SUBMITTING_SECONDS = 5.0
 #: A cancel does no harm twice, so one that the exchange may not have heard is asked for again.
 CANCEL_INTERVAL = timedelta(seconds=10)
 #: How long a change may wait for the order it replaces to end.
 EDIT_LIFETIME = timedelta(seconds=30)
-
-_ROWS = Rows(claimed=Order, broker=Broker, symbol=Symbol)
-# Claim, event and what is needed to send are one statement: all or nothing, in a single round trip.
-_CLAIM = f"""
-WITH claimed AS (
-    UPDATE trading_order AS o
-    SET status = %(submitted)s, submitted_at = now(), send_deadline = now() + %(window)s,
-        quantity = CASE WHEN o.replaces_id IS NULL OR o.amends_to IS NOT NULL
-                   THEN o.quantity ELSE greatest(0, least(
-            o.quantity - coalesce((SELECT sum(quantity) FROM trading_fill
-                                   WHERE order_id = o.replaces_id AND created_at > o.created_at), 0),
-            (SELECT quantity FROM trading_position
-             WHERE id = o.position_id AND o.purpose <> %(entry)s))) END
-    WHERE id = %(order_id)s AND status = %(created)s
-      AND (replaces_id IS NULL OR amends_to IS NOT NULL
-           OR EXISTS (SELECT 1 FROM trading_order WHERE id = o.replaces_id AND is_settled))
-      AND (purpose <> %(entry)s
-           OR valid_until > now()
-           AND EXISTS (SELECT 1 FROM brokers_broker AS b
-                       WHERE b.id = o.broker_id AND b.is_active AND b.automation = CASE o.source
-                           WHEN %(strategy)s THEN %(strategies)s
-                           WHEN %(webhook)s THEN %(webhooks)s ELSE b.automation END)
-           AND NOT {ENTRY_IS_STOPPED})
-    RETURNING *
-), event AS (
-    INSERT INTO trading_orderevent (order_id, at, status, message, trace_id)
-    SELECT id, submitted_at, %(submitted)s, %(message)s, %(trace_id)s FROM claimed
-)
-SELECT {_ROWS.columns}
-FROM claimed
-JOIN brokers_broker AS broker ON broker.id = claimed.broker_id
-JOIN markets_symbol AS symbol ON symbol.id = claimed.symbol_id
-"""  # noqa: S608  the columns come from the models
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +64,14 @@ class Unclear:
     message: str
 
 
+Answer: TypeAlias = ports.OrderReport | errors.ExchangeError | Unclear
+
+
 def submit_order(*, order_id: int) -> None:
     """Carry an order from created to the exchange's answer. Whoever loses the claim returns, so any
-    number of deliveries of the same task send the order once."""
+    number of deliveries of the same task send the order once. Writing an answer down takes longer than
+    sending an order, so before that whatever else waits at the broker is sent as well; should the writing
+    fail, what was sent besides is looked up."""
     order = claim(order_id=order_id)
     if order is None:
         return
@@ -111,45 +82,36 @@ def submit_order(*, order_id: int) -> None:
         message = "Nothing was left for it that the exchange would take: the order it replaces has filled."
         move(order_id=order_id, status=OrderStatus.CANCELLED, message=message, now=timezone.now())
         return
-    outcome = _send(order)
+    answers = deque(_send_all([order]))
+    until = time.monotonic() + SUBMITTING_SECONDS
+    while answers:
+        if time.monotonic() < until:
+            waiting = claim_waiting(broker_id=order.broker_id, most=SIDE_BY_SIDE)
+            answers += _send_all(waiting)
+        _take(*answers.popleft())
+
+
+def _send_all(orders: Sequence[Order]) -> list[tuple[Order, Answer]]:
+    """Each with the answer to it; the requests travel side by side."""
+    if len(orders) < 2:
+        return [(order, _send(order)) for order in orders]
+    with ThreadPoolExecutor(len(orders)) as senders:
+        return list(zip(orders, senders.map(_send, orders), strict=True))
+
+
+def _take(order: Order, answer: Answer) -> None:
+    """Write down what the exchange said to an order of ours."""
     now = timezone.now()
-    match outcome:
+    match answer:
         case ports.OrderReport():
-            apply_report(order_id=order_id, report=outcome, now=now, asked_at=order.submitted_at)
-            if outcome.filled_quantity is None:
+            apply_report(order_id=order.pk, report=answer, now=now, asked_at=order.submitted_at)
+            if answer.filled_quantity is None:
                 # The exchange only took note: what became of it has to be asked.
                 enqueue_on_commit(TaskName.POLL_BROKER, broker_id=order.broker_id)
         case errors.ExchangeError():
-            move(order_id=order_id, status=OrderStatus.REJECTED, message=str(outcome), now=now)
+            move(order_id=order.pk, status=OrderStatus.REJECTED, message=str(answer), now=now)
         case Unclear():
-            move(order_id=order_id, status=OrderStatus.UNKNOWN, message=outcome.message, now=now)
-
-
-def claim(*, order_id: int) -> Order | None:
-    """Make a created order ours to send, in one UPDATE; None when another worker has it, while the order
-    it replaces is not settled, or when an entry is too old or a switch or risk state
-    stands against it by now. What the replaced order has filled meanwhile comes off the quantity."""
-    values: dict[str, Any] = {
-        "order_id": order_id,
-        "created": OrderStatus.CREATED.value,
-        "submitted": OrderStatus.SUBMITTED.value,
-        "entry": OrderPurpose.ENTRY.value,
-        "strategy": OrderSource.STRATEGY.value,
-        "strategies": Automation.STRATEGIES.value,
-        "webhook": OrderSource.WEBHOOK.value,
-        "webhooks": Automation.WEBHOOKS.value,
-        "window": SEND_WINDOW,
-        "message": "Claimed, about to be sent.",
-        "trace_id": current_trace_id(),
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, values)
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    (order, broker, symbol), _nothing = _ROWS.split(row)
-    order.broker, order.symbol = broker, symbol
-    return cast(Order, order)
+            move(order_id=order.pk, status=OrderStatus.UNKNOWN, message=answer.message, now=now)
 
 
 def _is_worth_sending(order: Order) -> bool:
@@ -157,7 +119,7 @@ def _is_worth_sending(order: Order) -> bool:
     return order.symbol.to_market().is_sellable(order.quantity or Decimal(0), price)
 
 
-def _send(order: Order) -> ports.OrderReport | errors.ExchangeError | Unclear:
+def _send(order: Order) -> Answer:
     """The one call that places an order. Definite answers come back as values; anything else is unclear."""
     assert order.send_deadline is not None  # noqa: S101  only claimed orders get here
     try:

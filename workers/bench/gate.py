@@ -15,9 +15,9 @@ from django.utils import timezone
 from apps.brokers.models import Balance, Broker
 from apps.domain.orders import OrderPurpose, OrderSide, OrderSource, OrderType
 from apps.markets.models import Candle, Symbol
+from apps.trading.claims import claim
 from apps.trading.gate import Signal, place
 from apps.trading.models import Book, BrokerWatch, Order, RiskScope
-from apps.trading.path import claim
 from workers.bench.pages import seed
 
 AIM_MS = 4.0

@@ -10,9 +10,9 @@ from apps.brokers.models import Broker
 from apps.domain.orders import OrderPurpose, OrderSide, OrderSource, OrderType
 from apps.domain.risk import DenialCode
 from apps.markets.models import Candle, Symbol
+from apps.trading.claims import claim
 from apps.trading.gate import Signal, place
 from apps.trading.models import Book, BrokerWatch, OrderEvent, Position, RiskScope
-from apps.trading.path import claim
 
 MakeSignal = Callable[..., Signal]
 

@@ -29,6 +29,7 @@ from apps.exchanges import ports
 from apps.markets.models import Symbol
 from apps.trading import monitor, path
 from apps.trading.amendments import RESTING
+from apps.trading.claims import SEND_WINDOW, claim
 from apps.trading.models import Book, Fill, Order, OrderEvent, Position, new_client_order_id
 from apps.trading.tests.model_exchange import Crash, Fate, ModelExchange
 
@@ -362,13 +363,13 @@ def stage(book: Book, symbol: Symbol, monkeypatch: pytest.MonkeyPatch) -> Stage:
         for number in range(2, BOOKS + 1)
     ]
     stage = Stage(books=[book, *others], symbol=symbol)
-    claim, record_fills = path.claim, path.record_fills
+    record_fills = path.record_fills
 
     def claim_by_our_clock(*, order_id: int) -> Order | None:
         order = claim(order_id=order_id)
         if order is not None:
             order.submitted_at = stage.exchange.now
-            order.send_deadline = stage.exchange.now + path.SEND_WINDOW
+            order.send_deadline = stage.exchange.now + SEND_WINDOW
             order.save(update_fields=["submitted_at", "send_deadline"])
         return order
 

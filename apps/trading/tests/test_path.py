@@ -1,15 +1,18 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from threading import Barrier
 
 import pytest
 
 from apps.brokers.models import Broker
 from apps.domain.orders import OrderSide, OrderStatus
 from apps.exchanges import errors
+from apps.exchanges.ports import OrderReport
+from apps.trading.claims import claim
 from apps.trading.events import record_event
-from apps.trading.models import Fill, Lot, Order, OrderEvent, Position
-from apps.trading.path import apply_report, claim, record_absence, submit_order
+from apps.trading.models import Book, Fill, Lot, Order, OrderEvent, Position, new_client_order_id
+from apps.trading.path import apply_report, record_absence, submit_order
 from apps.trading.tests.fakes import FakeExchange, failing, make_fill, make_report
 
 MakeOrder = Callable[..., Order]
@@ -18,6 +21,12 @@ MakeOrder = Callable[..., Order]
 @pytest.fixture(autouse=True)
 def _no_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("apps.trading.path.enqueue_on_commit", lambda *_args, **_kwargs: None)
+
+
+@pytest.fixture
+def other_book(book: Book) -> Book:
+    """A second one at the same broker."""
+    return Book.objects.create(owner=book.owner, broker=book.broker, kind="activation", label="B")
 
 
 def test_a_filled_order_becomes_a_position(make_order: MakeOrder, exchange: FakeExchange) -> None:
@@ -43,6 +52,46 @@ def test_a_second_delivery_sends_nothing(make_order: MakeOrder, exchange: FakeEx
 
     assert len(exchange.placed) == 1
     assert exchange.placed[0].client_order_id == order.client_order_id
+
+
+def test_what_else_waits_is_sent_before_an_answer_is_written_down(
+    make_order: MakeOrder, other_book: Book, exchange: FakeExchange
+) -> None:
+    first, second = make_order(), make_order(book=other_book)
+    statuses: list[str] = []
+
+    def answer() -> OrderReport:
+        statuses.append(Order.objects.get(pk=first.pk).status)
+        return make_report(OrderStatus.OPEN, exchange_order_id=str(len(statuses)))
+
+    exchange.on_place = answer
+
+    submit_order(order_id=first.pk)
+
+    assert statuses == ["submitted", "submitted"]
+    assert [order.status for order in Order.objects.order_by("pk")] == ["open", "open"]
+    assert list(second.events.values_list("status", flat=True)) == ["submitted", "open"]
+
+
+def test_the_others_travel_side_by_side(
+    make_order: MakeOrder, other_book: Book, exchange: FakeExchange
+) -> None:
+    first = make_order()
+    make_order(book=other_book)
+    make_order(book=other_book, purpose="exit", side="sell", quantity=Decimal(1), quote_amount=None)
+    both_have_left = Barrier(2, timeout=5)
+
+    def answer() -> OrderReport:
+        if len(exchange.placed) > 1:
+            both_have_left.wait()
+        return make_report(OrderStatus.OPEN, exchange_order_id=new_client_order_id())
+
+    exchange.on_place = answer
+
+    submit_order(order_id=first.pk)
+
+    assert len(exchange.placed) == 3
+    assert not both_have_left.broken
 
 
 def test_too_old_is_not_sent(make_order: MakeOrder, exchange: FakeExchange, now: datetime) -> None:

@@ -14,6 +14,7 @@ from django.db import connection
 from apps.domain.orders import OrderSide
 from apps.exchanges import errors
 from apps.markets.models import Symbol
+from apps.trading.claims import claim
 from apps.trading.gate import Signal, place
 from apps.trading.models import Book, Fill, Order, OrderEvent, Position
 from apps.trading.monitor import poll_broker, sweep_orders
@@ -21,7 +22,6 @@ from apps.trading.path import (
     NotChangeable,
     apply_report,
     cancel_order,
-    claim,
     request_cancel,
     request_edit,
     submit_order,

@@ -8,9 +8,9 @@ import pytest
 from apps.accounts.models import User
 from apps.brokers.models import Broker
 from apps.domain.risk import RiskState
+from apps.trading.claims import claim
 from apps.trading.flattening import flatten
 from apps.trading.models import Book, Order, Position, RiskScope
-from apps.trading.path import claim
 from apps.trading.risk import OnlyAPersonResumes, set_state, state_for
 
 ACTIVE, REDUCE_ONLY, HALTED, FLATTEN = RiskState

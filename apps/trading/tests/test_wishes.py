@@ -10,12 +10,12 @@ from apps.core.models import Alert
 from apps.core.tasks import TaskName
 from apps.domain.orders import OrderStatus
 from apps.exchanges import errors
+from apps.trading.claims import claim
 from apps.trading.models import Order
 from apps.trading.path import (
     NotChangeable,
     apply_report,
     cancel_order,
-    claim,
     request_cancel,
     request_edit,
     submit_order,
