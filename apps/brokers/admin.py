@@ -70,7 +70,7 @@ class BrokerAdmin(OwnedAdmin):
             },
         ),
         ("What may trade", {"fields": (("is_active", "automation"),)}),
-        ("Performance", {"fields": (("initial_capital", "cost_method"),)}),
+        ("Performance", {"fields": (("initial_capital", "cost_method"), "history_days")}),
         (
             "Connection",
             {
@@ -163,6 +163,10 @@ class BrokerAdmin(OwnedAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """A new broker has no connection to tell of."""
         return self.fieldsets if obj else self.fieldsets[:-1]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """History is read once, when the broker is added."""
+        return (*self.readonly_fields, "history_days") if obj else self.readonly_fields
 
     def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
         """A form that knows what a worker found out about the keys in this request."""

@@ -51,6 +51,7 @@ class BrokerForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own for
             "automation",
             "initial_capital",
             "cost_method",
+            "history_days",
         )
 
     #: What a worker found out about the keys of this very request.

@@ -63,6 +63,13 @@ class Broker(Account):
         default=CostMethod.AVERAGE.value,
         help_text="Which coins a sale sells. Changing it computes all profits again from the fills.",
     )
+    history_days = models.PositiveSmallIntegerField(
+        "history",
+        choices=[(days, f"{days} days") for days in (30, 90)],
+        default=30,
+        help_text="How far back orders and fills are read when the broker is added, so that what it holds has"
+        " the cost it was bought at. They are shown as placed elsewhere.",
+    )
     connection_ok = models.BooleanField(null=True, editable=False)
     connection_message = models.TextField(default="", blank=True, editable=False)
     connection_checked_at = models.DateTimeField(null=True, editable=False)

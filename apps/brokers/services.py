@@ -19,6 +19,7 @@ from apps.domain.environments import Environment, Exchange
 from apps.domain.paper import paper_secret
 from apps.exchanges import ports
 from apps.exchanges.clients import capabilities_of, create_client, create_order_stream
+from apps.exchanges.limits import ModestStore
 
 logger = logging.getLogger(__name__)
 
@@ -63,10 +64,13 @@ def save_broker(*, broker: Broker, test: ConnectionTest | None) -> None:
         request_symbols(broker=broker)
 
 
-def connect(account: Account) -> ports.ExchangeClient:
-    """A client with this account's own key, built per call; raises NotRunning, as client_options does."""
+def connect(account: Account, *, share: float = 1.0) -> ports.ExchangeClient:
+    """A client with this account's own key, built per call, which may spend `share` of the exchange's
+    limits; raises NotRunning, as client_options does."""
     exchange = Exchange(account.exchange)
     options = client_options(exchange, Environment(account.environment))
+    if share < 1:
+        options["limits"] = ModestStore(options["limits"], share)
     return create_client(exchange, _credentials(account), **options)
 
 

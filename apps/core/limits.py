@@ -13,6 +13,7 @@ from redis.retry import Retry
 
 from apps.exchanges.errors import ExchangeUnavailable
 from apps.exchanges.limits import (
+    PATIENCE_SECONDS,
     WAITING_SECONDS,
     CallRecord,
     CallStatistics,
@@ -177,6 +178,8 @@ class ValkeyLimitStore:
     market runs `pace` times as fast as the clock, its limits give back as much sooner. What can wait
     spends no more than `share` of a budget, whatever its priority. `now` is a clock for tests.
     """
+
+    patience = PATIENCE_SECONDS
 
     def __init__(
         self,

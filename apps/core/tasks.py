@@ -18,6 +18,7 @@ class TaskName(StrEnum):
     EVALUATE_CANDLE = "strategies.evaluate_candle"
     POLL_BROKERS = "monitor.poll_brokers"
     POLL_BROKER = "monitor.poll_broker"
+    SWEEP_BROKER = "monitor.sweep_broker"
     GUARD_BROKERS = "monitor.guard_brokers"
     GUARD_BROKER = "monitor.guard_broker"
     RECOMPUTE_LEDGER = "monitor.recompute_ledger"
@@ -59,6 +60,7 @@ TASKS: dict[TaskName, TaskRule] = {
     TaskName.EVALUATE_CANDLE: TaskRule(expires=timedelta(seconds=60)),
     TaskName.POLL_BROKERS: TaskRule(expires=timedelta(seconds=1), every=timedelta(seconds=1)),
     TaskName.POLL_BROKER: TaskRule(expires=timedelta(seconds=10)),
+    TaskName.SWEEP_BROKER: TaskRule(expires=timedelta(seconds=10)),
     TaskName.GUARD_BROKERS: TaskRule(expires=timedelta(seconds=10), every=timedelta(seconds=10)),
     TaskName.GUARD_BROKER: TaskRule(expires=timedelta(seconds=10)),
     TaskName.GUARD_POSITION: TaskRule(expires=timedelta(seconds=10)),

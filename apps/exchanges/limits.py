@@ -28,8 +28,12 @@ class Priority(IntEnum):
 
 
 _SHARES = {Priority.READ: 0.6, Priority.ENTRY: 0.9, Priority.PROTECT: 1.0}
+#: Full sweeps spend only while less than this share of a budget is used; the rest is for polls.
+SWEEP_SHARE = 0.2
 #: A call waits no longer than this for its turn; who has a deadline waits no longer than that.
 PATIENCE_SECONDS = 3.0
+#: Who takes a small share of a limit has to wait for more of it to flow back, and has time.
+MODEST_PATIENCE_SECONDS = 10.0
 #: Between two looks whether a key's turn has come.
 _TURN_POLL_SECONDS = 0.005
 #: Who waits for a turn says so again within this, or is taken for gone.
@@ -103,6 +107,10 @@ class CallStatistics:
 class LimitStore(Protocol):
     """Where the state of limits is kept; every method is atomic among all who share the store."""
 
+    @property
+    def patience(self) -> float:
+        """For how many seconds a call waits for its turn."""
+
     def spend(
         self, spendings: Sequence[Spending], *, share: float, stops: Sequence[str]
     ) -> Refusal | None:
@@ -139,6 +147,8 @@ class _Turn:
 
 class MemoryLimitStore:
     """Limits of one process."""
+
+    patience = PATIENCE_SECONDS
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
@@ -235,6 +245,42 @@ def _seconds_until_free(budget: Budget, amount: float, now: float) -> float:
     if budget.refills:
         return amount * budget.seconds / budget.capacity
     return budget.seconds - now % budget.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class ModestStore:
+    """The limits of `store` for a client that has time: it spends only up to `share` of any budget, however
+    urgent a question is elsewhere, and leaves the rest to others."""
+
+    store: LimitStore
+    share: float
+    patience: float = MODEST_PATIENCE_SECONDS
+
+    def spend(
+        self, spendings: Sequence[Spending], *, share: float, stops: Sequence[str]
+    ) -> Refusal | None:
+        """As the store, up to the smaller of both shares."""
+        return self.store.spend(spendings, share=min(share, self.share), stops=stops)
+
+    def record(self, call: CallRecord) -> None:
+        """As the store."""
+        self.store.record(call)
+
+    def statistics(self, venue: str) -> CallStatistics:
+        """As the store."""
+        return self.store.statistics(venue)
+
+    def take_turn(self, name: str, token: str, *, priority: int, seconds: float) -> bool:
+        """As the store."""
+        return self.store.take_turn(name, token, priority=priority, seconds=seconds)
+
+    def end_turn(self, name: str, token: str) -> None:
+        """As the store."""
+        self.store.end_turn(name, token)
+
+    def next_nonce(self, name: str, at_least: int) -> int:
+        """As the store."""
+        return self.store.next_nonce(name, at_least)
 
 
 #: For whoever names no other store.
@@ -337,7 +383,7 @@ class Throttle:
         return Spending(f"{owner}:{budget.name}", budget, amount)
 
     def _give_up_at(self, deadline: datetime | None) -> float:
-        patience = PATIENCE_SECONDS
+        patience = self._store.patience
         if deadline is not None:
             patience = min(patience, deadline.timestamp() - self._now())
         return self._monotonic() + patience

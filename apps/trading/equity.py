@@ -9,8 +9,8 @@ from django.db import connection
 from apps.brokers.models import Broker
 from apps.domain.markets import ZERO
 from apps.exchanges import ports
-from apps.trading.ledger import compare
 from apps.trading.models import EquitySnapshot
+from apps.trading.reconciliation import compare
 from apps.trading.selectors import last_prices
 
 #: Two snapshots are at least so far apart.

@@ -390,13 +390,15 @@ class Transfer(OwnedModel):
 
 class Difference(OwnedModel):
     """What an exchange holds of an asset and our fills and transfers don't explain. It goes when they do,
-    or when it is seen again and becomes a transfer."""
+    or when it is seen again and becomes a transfer; neither counts while a fill may be on its way."""
 
     broker = models.ForeignKey(Broker, on_delete=models.CASCADE, related_name="differences")
     asset = models.CharField(max_length=20)
     ours = QuantityField(help_text="By fills and transfers")
     theirs = QuantityField(help_text="Free and locked at the exchange")
-    first_seen_at = models.DateTimeField()
+    first_seen_at = models.DateTimeField(
+        null=True, help_text="Empty while a fill on its way may explain it"
+    )
     seen_at = models.DateTimeField()
 
     class Meta:
@@ -562,11 +564,16 @@ class BrokerWatch(models.Model):
     next_poll_at = models.DateTimeField(null=True)
     interval_seconds = models.FloatField(default=10, help_text="How often it is polled now")
     swept_at = models.DateTimeField(
-        null=True, help_text="Last full sweep: fills, history, balances"
+        null=True, help_text="Last full sweep: open orders, history, balances"
+    )
+    next_sweep_at = models.DateTimeField(null=True)
+    sweep_began_at = models.DateTimeField(
+        null=True, help_text="Of the sweep that is under way, by the exchange's clock"
     )
     reconciled_at = models.DateTimeField(
         null=True,
-        help_text="First full sweep since the start, or since a minute without a poll; entries wait",
+        help_text="First look at orders and balances since the start, or since a minute without one;"
+        " entries wait for it",
     )
     fills_until = models.DateTimeField(
         null=True, help_text="Every fill up to here is booked; the cursor of the sweep"
@@ -576,7 +583,9 @@ class BrokerWatch(models.Model):
     )
     failing_since = models.DateTimeField(null=True)
     error = models.TextField(default="", blank=True)
-    report = models.JSONField(null=True, help_text="What the last full sweep found")
+    report = models.JSONField(
+        null=True, help_text="What the full sweep under way, or the last one, has found"
+    )
 
     class Meta:
         verbose_name = "watched broker"

@@ -5,7 +5,7 @@ import logging
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 
 from apps.brokers.models import Broker
 from apps.brokers.services import connect
@@ -17,17 +17,19 @@ from apps.core.tasks import TaskName
 from apps.core.venues import NotRunning, is_reachable
 from apps.domain.environments import Environment, Exchange
 from apps.domain.orders import OrderPurpose, OrderStatus
-from apps.exchanges import errors, ports
+from apps.exchanges import errors
 from apps.exchanges.costs import costs_of
+from apps.exchanges.limits import SWEEP_SHARE
 from apps.trading.amendments import RESTING
 from apps.trading.gate import POLL_AGE
-from apps.trading.models import BrokerWatch, Order
+from apps.trading.models import BrokerWatch, Difference, Order
 from apps.trading.pacing import Pace, next_turn, plan_pace
 from apps.trading.path import CANCEL_INTERVAL, move
+from apps.trading.reconciliation import SEEN_AGAIN
 from apps.trading.selectors import list_uncancelled_orders, list_waiting_orders
 from apps.trading.settling import ANSWER_GRACE, look_at_orders
 from apps.trading.streams import ALIVE_FOR
-from apps.trading.sync import sweep, watch_of
+from apps.trading.sync import read_balances, sweep, watch_of
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,8 @@ logger = logging.getLogger(__name__)
 MESSAGE_GRACE = timedelta(seconds=2)
 #: How often a broker is polled whose private stream tells of every change by itself.
 STREAMED_INTERVAL = timedelta(seconds=60)
+#: A full sweep that did not end goes on after so long, where no limit says otherwise.
+SWEEP_AGAIN = timedelta(seconds=10)
 #: An exchange that does not answer is asked less and less often, and its owner is told after a while.
 LONGEST_BACK_OFF = timedelta(seconds=60)
 TELL_AFTER = timedelta(seconds=60)
@@ -61,22 +65,24 @@ def sweep_orders(*, now: datetime) -> None:
 
 def forget_reconciliations() -> None:
     """The installation has started: what the rows say of orders and money may be old, so every broker is
-    swept at once, and none takes entries before that."""
-    BrokerWatch.objects.update(reconciled_at=None, next_poll_at=None)
+    looked at at once, and none takes entries before that; full sweeps follow."""
+    BrokerWatch.objects.update(reconciled_at=None, next_poll_at=None, next_sweep_at=None)
 
 
 def resume_watching(*, now: datetime) -> None:
     """The monitor has started, alone perhaps. It remembers nothing that the rows don't, so only brokers that
-    neither a poll nor a stream has seen lately enough for entries have to be swept before they take any; all
-    are polled at once."""
+    neither a poll nor a stream has seen lately enough for entries have to be reconciled before they take
+    any; all are polled at once."""
     seen = Q(polled_at__gt=now - POLL_AGE) | Q(stream_alive_at__gt=now - POLL_AGE)
-    BrokerWatch.objects.exclude(seen).update(reconciled_at=None)
+    unseen = BrokerWatch.objects.exclude(seen)
+    unseen.update(reconciled_at=None, next_sweep_at=None)
     BrokerWatch.objects.update(next_poll_at=None)
 
 
 def poll_brokers(*, now: datetime) -> None:
-    """One task for each broker whose turn it is, so that none waits for another. A message that gets lost
-    costs one turn. A private stream that is whole makes turns rarer, unless one is asked for."""
+    """One task for each broker whose turn it is, so that none waits for another, and one for a full sweep.
+    A message that gets lost costs one turn. A private stream that is whole makes turns rarer, unless one is
+    asked for."""
     unsettled = Order.objects.filter(broker=OuterRef("pk"), is_settled=False)
     busy = Broker.objects.filter(Q(is_active=True) | Exists(unsettled))
     for broker in busy.filter(watch=None):
@@ -87,6 +93,22 @@ def poll_brokers(*, now: datetime) -> None:
         watch.next_poll_at = next_turn(broker_id=watch.pk, after=now, interval=interval)
         watch.save(update_fields=["next_poll_at"])
         send(TaskName.POLL_BROKER, broker_id=watch.pk)
+    _send_sweep(busy, now)
+
+
+def _send_sweep(busy: QuerySet[Broker], now: datetime) -> None:
+    """Whoever waits longest for a full sweep goes on with it: where brokers share a budget none starves."""
+    due = BrokerWatch.objects.filter(
+        Q(next_sweep_at=None) | Q(next_sweep_at__lte=now),
+        broker__in=busy,
+        reconciled_at__isnull=False,
+        failing_since=None,
+    )
+    watch = due.order_by(F("swept_at").asc(nulls_first=True), "pk").first()
+    if watch is not None:
+        watch.next_sweep_at = now + SWEEP_AGAIN
+        watch.save(update_fields=["next_sweep_at"])
+        send(TaskName.SWEEP_BROKER, broker_id=watch.pk)
 
 
 def _is_streamed(unsettled: QuerySet[Order], now: datetime) -> Q:
@@ -100,8 +122,8 @@ def _is_streamed(unsettled: QuerySet[Order], now: datetime) -> Q:
 
 
 def poll_broker(*, broker_id: int, now: datetime) -> None:
-    """Look at the orders of one broker and, when it is time, at everything; never two at once. Of all
-    exchanges that do not answer one is asked at a time, so that they keep no worker from the others."""
+    """Look at the orders of one broker and, where entries wait for that, at its balances; never two at once.
+    Of all exchanges that do not answer one is asked at a time, so that no worker is kept from the others."""
     with ExitStack() as locks:
         if not locks.enter_context(advisory_lock(f"poll-broker-{broker_id}")):
             return
@@ -115,15 +137,60 @@ def poll_broker(*, broker_id: int, now: datetime) -> None:
             client = connect(broker)
             look_at_orders(broker=broker, client=client, now=now)
             watch.polled_at = now
-            pace = _plan(broker)
-            if _is_sweep_due(watch, pace, now):
-                _sweep(broker, client, now)
-            _note_success(broker, watch, pace, now)
+            if watch.reconciled_at is None:
+                read_balances(broker=broker, client=client, now=now)
+                BrokerWatch.objects.filter(pk=broker_id).update(reconciled_at=now)
+            _note_success(broker, watch, now)
         except errors.RateLimited as error:
             # Nothing is wrong: others have spent what reads may, and this one waits.
             _note_wait(watch, error, now)
         except (errors.ExchangeError, NotRunning) as error:
             _note_failure(broker, watch, error, now)
+
+
+def sweep_broker(*, broker_id: int, now: datetime) -> None:
+    """Go on with the full sweep of one broker as far as its part of the budget carries. One is swept at a
+    time, so that polls always find a worker."""
+    with advisory_lock("sweep-broker") as is_ours:
+        broker = Broker.objects.get(pk=broker_id)
+        if not is_ours or not is_reachable(Environment(broker.environment)):
+            return
+        again = now + SWEEP_AGAIN
+        try:
+            client = connect(broker, share=SWEEP_SHARE)
+            if sweep(broker=broker, client=client, now=now):
+                again = _next_sweep(broker, now)
+            resolve_alert(owner_id=broker.owner_id, key=f"sweep-failing-{broker_id}", now=now)
+        except errors.RateLimited as error:
+            again = now + timedelta(seconds=max(1, error.retry_after or 0))
+        except (errors.ExchangeError, NotRunning) as error:
+            logger.warning("broker %s was not swept: %s", broker_id, error)
+            again = now + LONGEST_BACK_OFF
+            # An exchange that does not answer is the poll's to tell of.
+            if not isinstance(error, errors.ExchangeUnavailable):
+                _tell_of_sweep(broker, error, now)
+        BrokerWatch.objects.filter(pk=broker_id).update(next_sweep_at=again)
+
+
+def _next_sweep(broker: Broker, now: datetime) -> datetime:
+    """In its turn, or as soon as a difference that was left can be judged."""
+    if Difference.objects.filter(broker=broker).exists():
+        return now + SEEN_AGAIN
+    interval = _plan(broker).sweep_every
+    return next_turn(broker_id=broker.pk, after=now, interval=interval)
+
+
+def _tell_of_sweep(broker: Broker, error: Exception, now: datetime) -> None:
+    raise_alert(
+        owner_id=broker.owner_id,
+        key=f"sweep-failing-{broker.pk}",
+        level=Alert.Level.WARNING,
+        message=f"{broker}: history and balances can't be compared: {error}",
+        advice="Orders are followed meanwhile, deposits and orders placed elsewhere are not. Check what the"
+        " broker's key may do.",
+        link=f"/admin/trading/brokerwatch/{broker.pk}/change/",
+        now=now,
+    )
 
 
 def _is_doubtful(broker: Broker) -> bool:
@@ -149,23 +216,8 @@ def _plan(broker: Broker) -> Pace:
     return plan_pace(costs, watched=counts, traded=traded)
 
 
-def _is_sweep_due(watch: BrokerWatch, pace: Pace, now: datetime) -> bool:
-    if watch.reconciled_at is None or watch.swept_at is None:
-        return True
-    # By the clock, as polls are: brokers that were swept together at the start would stay together.
-    turn = next_turn(broker_id=watch.pk, after=watch.swept_at, interval=pace.sweep_every)
-    return turn <= now
-
-
-def _sweep(broker: Broker, client: ports.ExchangeClient, now: datetime) -> None:
-    findings = sweep(broker=broker, client=client, now=now)
-    swept = BrokerWatch.objects.filter(broker=broker)
-    swept.update(swept_at=now, report=findings.to_report())
-    if findings.is_complete:
-        swept.filter(reconciled_at=None).update(reconciled_at=now)
-
-
-def _note_success(broker: Broker, watch: BrokerWatch, pace: Pace, now: datetime) -> None:
+def _note_success(broker: Broker, watch: BrokerWatch, now: datetime) -> None:
+    pace = _plan(broker)
     was_failing = bool(watch.failing_since or watch.error)
     watch.interval_seconds = pace.poll_every.total_seconds()
     watch.next_poll_at = next_turn(broker_id=broker.pk, after=now, interval=pace.poll_every)

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from apps.exchanges.costs import MonitorCosts
-from apps.exchanges.limits import Priority
+from apps.exchanges.limits import SWEEP_SHARE, Priority
 
 #: What is announced where the budget carries it.
 SHORTEST = timedelta(seconds=10)
 SWEEP_EVERY = timedelta(minutes=5)
-#: Of what reads may take, the most that full sweeps get.
-_SWEEPING = 1 / 3
+#: Of what polls may take, the share they are planned with: what they find is asked for by id besides.
+_PLANNED = 0.9
 _GOLDEN = 0.618033988749895
 
 
@@ -24,15 +24,15 @@ class Pace:
 
 
 def plan_pace(costs: MonitorCosts, *, watched: Sequence[int], traded: Sequence[int]) -> Pace:
-    """The fastest pace that the reads of all who share the budget allow. One figure for each of them: in
-    how many symbols orders rest, and how many are traded."""
-    allowed = costs.units_per_second * Priority.READ.share
-    sweep = sum(map(costs.of_sweep, traded))
-    sweep_every = max(SWEEP_EVERY.total_seconds(), sweep / (allowed * _SWEEPING))
-    poll_every = sum(map(costs.of_poll, watched)) / (allowed - sweep / sweep_every)
+    """The fastest pace that the budget allows all who share it: sweeps have a part of it for themselves, and
+    polls what is left to reads. One figure for each of them: in how many symbols orders rest, and how many
+    are traded."""
+    sweep_every = sum(map(costs.of_sweep, traded)) / (costs.units_per_second * SWEEP_SHARE)
+    left = Priority.READ.share - SWEEP_SHARE
+    poll_every = sum(map(costs.of_poll, watched)) / (costs.units_per_second * left * _PLANNED)
     return Pace(
         poll_every=max(SHORTEST, timedelta(seconds=poll_every)),
-        sweep_every=timedelta(seconds=sweep_every),
+        sweep_every=max(SWEEP_EVERY, timedelta(seconds=sweep_every)),
     )
 
 

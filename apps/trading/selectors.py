@@ -120,13 +120,6 @@ def list_unsettled_orders(broker_id: int) -> list[Order]:
     )
 
 
-def has_orders_in_flight(broker_id: int) -> bool:
-    """Whether a sent order may have fills that we don't have yet; one that rests has told all of them."""
-    resting = (OrderStatus.CREATED, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
-    unsettled = Order.objects.filter(broker_id=broker_id, is_settled=False)
-    return unsettled.exclude(status__in=resting).exists()
-
-
 def list_waiting_orders(*, created_before: datetime) -> list[Order]:
     """Orders that still wait to be sent though they were created before this: their message may be lost.
     Those that wait for the order they replace are not meant."""

@@ -50,7 +50,7 @@ def look_at_orders(*, broker: Broker, client: ports.ExchangeClient, now: datetim
     costs = costs_of(Exchange(broker.exchange))
     symbols = {order.symbol.name for order in orders if order.status in RESTING}
     resting = {
-        name: report for report in _read_resting(client, symbols, costs) for name in _names(report)
+        name: report for report in read_resting(client, symbols, costs) for name in names_of(report)
     }
     unclear = []
     for order in orders:
@@ -69,9 +69,10 @@ def look_at_orders(*, broker: Broker, client: ports.ExchangeClient, now: datetim
         _settle_or_report(order, search, now)
 
 
-def _read_resting(
+def read_resting(
     client: ports.ExchangeClient, symbols: Iterable[str], costs: MonitorCosts
 ) -> Iterator[ports.OrderReport]:
+    """What rests in these symbols, asked for in the cheapest way."""
     names = sorted(symbols)
     if not names:
         return
@@ -79,7 +80,8 @@ def _read_resting(
         yield from client.fetch_open_orders(name)
 
 
-def _names(report: ports.OrderReport) -> Sequence[tuple[str, str]]:
+def names_of(report: ports.OrderReport) -> Sequence[tuple[str, str]]:
+    """The symbol with each of the ids by which an order is known."""
     ids = (report.client_order_id, report.exchange_order_id)
     return [(report.symbol, name) for name in ids if name]
 
@@ -248,14 +250,14 @@ class _Search:
         names = {(order.symbol.name, order.client_order_id)}
         if order.exchange_order_id:
             names.add((order.symbol.name, order.exchange_order_id))
-        return next((row for row in self._listed[symbol] if names & set(_names(row))), None)
+        return next((row for row in self._listed[symbol] if names & set(names_of(row))), None)
 
     def _find_filled(self, order: Order) -> ports.OrderReport | None:
         symbol = self._symbol_of(order)
         if symbol not in self._filled:
             self._filled[symbol] = list(self._read_filled(symbol))
         wanted = (order.symbol.name, order.client_order_id)
-        return next((row for row in self._filled[symbol] if wanted in _names(row)), None)
+        return next((row for row in self._filled[symbol] if wanted in names_of(row)), None)
 
     def _read_filled(self, symbol: str | None) -> Iterator[ports.OrderReport]:
         """Orders that only a fill tells of."""

@@ -74,5 +74,5 @@ def note_cut(*, broker_id: int) -> None:
 
 
 def request_sweep(*, broker_id: int) -> None:
-    """Have everything compared at the next poll, which is due at once: an order was placed elsewhere."""
-    BrokerWatch.objects.filter(pk=broker_id).update(swept_at=None, next_poll_at=None)
+    """Have everything compared as soon as the sweep's turn comes: an order was placed elsewhere."""
+    BrokerWatch.objects.filter(pk=broker_id).update(next_sweep_at=None)

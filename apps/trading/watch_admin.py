@@ -15,9 +15,9 @@ from apps.trading.streams import ALIVE_FOR
 
 
 def describe_report(report: Mapping[str, Any] | None) -> str:
-    """What the last full sweep found, in words."""
+    """What the full sweep under way, or the last one, has found, in words."""
     if report is None:
-        return "Not reconciled yet."
+        return "Not swept yet."
     words = [
         f"{len(report['symbols'])} symbols read in {report['seconds']:.1f} s:",
         f"{report['open_orders']} open orders,",
@@ -26,9 +26,25 @@ def describe_report(report: Mapping[str, Any] | None) -> str:
         *(f"Not explained: {words}." for words in report.get("differences", ())),
         *report["odd"],
     ]
+    if left := report.get("left"):
+        words[0] = (
+            f"Under way: of {len(report['symbols'])} symbols {len(left)} are still to be read."
+        )
+        if left == [None]:
+            words[0] = "Under way: the history of all symbols is still to be read."
     if not report["is_complete"]:
         words.append("Not everything could be read; it is read again at the next sweep.")
     return " ".join(words)
+
+
+def describe_history(watch: BrokerWatch) -> str:
+    """How far back the account's past is known, in words."""
+    if watch.fills_until is not None:
+        return f"All fills until {watch.fills_until:%Y-%m-%d %H:%M:%S} are booked."
+    days = watch.broker.history_days
+    if watch.sweep_began_at is None:
+        return f"The last {days} days are read when the broker's turn comes."
+    return f"The last {days} days are being read. {describe_report(watch.report)}"
 
 
 @admin.register(BrokerWatch)
@@ -41,6 +57,7 @@ class WatchAdmin(FactAdmin):
         "polled_at",
         "interval",
         "stream",
+        "history",
         "swept_at",
         "last_report",
         "money",
@@ -49,11 +66,12 @@ class WatchAdmin(FactAdmin):
     fields = (
         ("broker", "state", "money"),
         ("polled_at", "interval", "stream", "next_poll_at"),
-        ("swept_at", "reconciled_at", "fills_until"),
+        ("swept_at", "next_sweep_at", "reconciled_at"),
+        "history",
         "last_report",
         "error",
     )
-    readonly_fields = ("state", "interval", "stream", "last_report", "money")
+    readonly_fields = ("state", "interval", "stream", "history", "last_report", "money")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Of the user's own brokers."""
@@ -94,7 +112,12 @@ class WatchAdmin(FactAdmin):
         alive_at = watch.stream_alive_at
         return "live" if alive_at and timezone.now() - alive_at < ALIVE_FOR else "off"
 
-    @display(description="Last full sweep")
+    @display(description="History")
+    def history(self, watch: BrokerWatch) -> str:
+        """How far it is booked, or how far the first reading has come."""
+        return describe_history(watch)
+
+    @display(description="Full sweep")
     def last_report(self, watch: BrokerWatch) -> str:
         """What it found."""
         return describe_report(watch.report)

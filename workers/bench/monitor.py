@@ -23,25 +23,28 @@ from apps.exchanges.kraken import constants as kraken
 from apps.exchanges.limits import (
     Budget,
     Charge,
+    LimitStore,
     MemoryLimitStore,
+    ModestStore,
     Priority,
     Refusal,
     Spending,
     Throttle,
 )
 from apps.markets.models import Symbol
-from apps.trading import monitor
+from apps.trading import monitor, sync
 from apps.trading.models import Book, BrokerWatch, Order, new_client_order_id
 
 #: How many brokers at which exchange.
 CROWD = {Exchange.BINANCE: 20, Exchange.BITGET: 15, Exchange.KRAKEN: 15}
 ORDERS = 2000
 SYMBOLS = 10
+CASH = Decimal(100_000)
 #: One order changes every so many seconds.
 CHANGE_EVERY = 3
-#: Seconds at the beginning and the end without changes: while all brokers are swept for the first time
-#: no interval is announced yet, and what changes last could not be seen any more.
-QUIET = 240
+#: Seconds at the beginning and the end without changes: before the first polls no interval is announced,
+#: and what changes last could not be seen any more.
+QUIET = 120
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -173,9 +176,16 @@ class Account:
         return self.clock.moment()
 
     def get_balance(self) -> list[ports.Balance]:
-        """Always the same."""
+        """What its fills, which are all purchases, have left of the cash it began with, and brought."""
         self._pay(PRICES[self.exchange].balance)
-        return [ports.Balance(asset="USDT", free=Decimal(10_000), locked=Decimal(0))]
+        amounts = defaultdict(Decimal, USDT=CASH)
+        for fill in self.fills:
+            amounts["USDT"] -= fill.quantity * fill.price
+            amounts[fill.symbol.partition("/")[0]] += fill.quantity
+        return [
+            ports.Balance(asset=asset, free=amount, locked=Decimal(0))
+            for asset, amount in amounts.items()
+        ]
 
     def fetch_open_orders(self, symbol: str | None = None) -> list[ports.OrderReport]:
         """What rests."""
@@ -275,6 +285,8 @@ class Outcome:
     intervals: dict[Exchange, float]
     highest: dict[tuple[str, str], float]
     refusals: int
+    entries_waited: float
+    swept_ago: dict[Exchange, float]
 
     @property
     def is_good(self) -> bool:
@@ -287,6 +299,9 @@ class Outcome:
             f"{sum(CROWD.values())} brokers, {ORDERS:,} open orders, {self.simulated_seconds / 60:.0f}"
             f" simulated minutes: {self.polls:,} polls, {self.changes:,} changes"
         )
+        yield f"entries of all brokers were free {self.entries_waited:.0f} s after the start"
+        for exchange, seconds in self.swept_ago.items():
+            yield f"{exchange:<8} between two full sweeps of a broker at most {seconds:.0f} s"
         for exchange, delays in self.delays.items():
             ordered = sorted(delays)
             yield (
@@ -314,6 +329,12 @@ class Watching:
         self.intervals: dict[Exchange, float] = dict.fromkeys(CROWD, 0.0)
         #: Orders that have ended at the exchange: whose, when, and what interval was announced then.
         self.pending: dict[int, tuple[int, float, float]] = {}
+        #: When the entries of all brokers were free, and the longest time between two full sweeps of one.
+        self.ready_at: float | None = None
+        self.swept_ago: dict[Exchange, float] = dict.fromkeys(CROWD, 0.0)
+        self._swept_at = dict.fromkeys(self.accounts, self.clock.now())
+        #: Whose balances are to be read after a change.
+        self._changed: list[int] = []
         self._chance = random.Random(seed)  # noqa: S311  a plan, not a secret
 
     def run(self, minutes: float) -> None:
@@ -323,13 +344,48 @@ class Watching:
             # A call that had to wait has moved the clock already.
             self.clock.seconds = max(self.clock.seconds, begin + second)
             monitor.poll_brokers(now=self.clock.moment())
+            while self._changed:
+                sync.refresh_balances(broker_id=self._changed.pop(), now=self.clock.moment())
+            if (
+                self.ready_at is None
+                and not BrokerWatch.objects.filter(reconciled_at=None).exists()
+            ):
+                self.ready_at = self.clock.now()
             if QUIET <= second < 60 * minutes - QUIET and second % CHANGE_EVERY == 0:
                 self._change_one()
 
-    def poll(self, task: TaskName, **ids: int) -> None:
+    def connect(self, broker: Broker, *, share: float = 1.0) -> Account:
+        """The account of a broker, paid from so much of its limits."""
+        account = self.accounts[broker.pk]
+        if share == 1:
+            return account
+        # Nothing runs beside it here, so it waits for nothing: it ends, and goes on at its next turn.
+        store = ModestStore(self.meter, share, patience=0)
+        throttle = _make_throttle(store, self.clock, account.exchange, broker)
+        return replace(account, throttle=throttle)
+
+    def send(self, task: TaskName, *, broker_id: int) -> None:
         """In the place of a message to a worker."""
-        assert task is TaskName.POLL_BROKER  # noqa: S101  nothing else is sent here
-        broker_id = ids["broker_id"]
+        if task is TaskName.SWEEP_BROKER:
+            self._sweep(broker_id)
+        else:
+            self._poll(broker_id)
+
+    def note_change(self, task: TaskName, **ids: int) -> None:
+        """In the place of what follows an order's end; of that only the balances cost a question here."""
+        if task is TaskName.REFRESH_BALANCES:
+            self._changed.append(ids["broker_id"])
+
+    def _sweep(self, broker_id: int) -> None:
+        monitor.sweep_broker(broker_id=broker_id, now=self.clock.moment())
+        swept_at = BrokerWatch.objects.get(pk=broker_id).swept_at
+        if swept_at and swept_at.timestamp() > self._swept_at[broker_id]:
+            exchange = self.accounts[broker_id].exchange
+            ago = swept_at.timestamp() - self._swept_at[broker_id]
+            self.swept_ago[exchange] = max(self.swept_ago[exchange], ago)
+            self._swept_at[broker_id] = swept_at.timestamp()
+
+    def _poll(self, broker_id: int) -> None:
         self.polls += 1
         monitor.poll_broker(broker_id=broker_id, now=self.clock.moment())
         mine = [order for order, (owner, *_rest) in self.pending.items() if owner == broker_id]
@@ -366,10 +422,9 @@ def measure(*, minutes: float, seed: int, say: Callable[[str], None]) -> Outcome
     started = time.process_time()
     with ExitStack() as stack:
         for module in ("monitor", "sync"):
-            connect = f"apps.trading.{module}.connect"
-            stack.enter_context(patch(connect, lambda broker: watching.accounts[broker.pk]))
-        stack.enter_context(patch("apps.trading.monitor.send", watching.poll))
-        stack.enter_context(patch("apps.trading.path.enqueue_on_commit", lambda *_a, **_k: None))
+            stack.enter_context(patch(f"apps.trading.{module}.connect", watching.connect))
+        stack.enter_context(patch("apps.trading.monitor.send", watching.send))
+        stack.enter_context(patch("apps.trading.path.enqueue_on_commit", watching.note_change))
         watching.run(minutes)
     return Outcome(
         simulated_seconds=60 * minutes,
@@ -382,6 +437,8 @@ def measure(*, minutes: float, seed: int, say: Callable[[str], None]) -> Outcome
         intervals=watching.intervals,
         highest=dict(watching.meter.highest),
         refusals=watching.meter.refusals,
+        entries_waited=(watching.ready_at or watching.clock.now()) - START.timestamp(),
+        swept_ago=watching.swept_ago,
     )
 
 
@@ -397,14 +454,7 @@ def _make_world(meter: Meter, clock: Clock) -> dict[int, Account]:
                 exchange=exchange,
                 environment=Environment.LIVE,
             )
-            throttle = Throttle(
-                meter,
-                venue=f"{exchange}@simulated",
-                api_key=str(broker.pk),
-                sleep=clock.sleep,
-                monotonic=clock.now,
-                now=clock.now,
-            )
+            throttle = _make_throttle(meter, clock, exchange, broker)
             account = Account(exchange=exchange, throttle=throttle, clock=clock)
             book = Book.objects.create(
                 owner=owner, broker=broker, kind=Book.Kind.MANUAL, label="bench"
@@ -414,6 +464,17 @@ def _make_world(meter: Meter, clock: Clock) -> dict[int, Account]:
             accounts[broker.pk] = account
     Broker.objects.update(created_at=START - timedelta(days=1))
     return accounts
+
+
+def _make_throttle(store: LimitStore, clock: Clock, exchange: Exchange, broker: Broker) -> Throttle:
+    return Throttle(
+        store,
+        venue=f"{exchange}@simulated",
+        api_key=str(broker.pk),
+        sleep=clock.sleep,
+        monotonic=clock.now,
+        now=clock.now,
+    )
 
 
 def _make_symbol(exchange: Exchange, number: int) -> Symbol:

@@ -46,6 +46,12 @@ def poll_broker(*, broker_id: int, **_kwargs: object) -> None:
     monitor.poll_broker(broker_id=broker_id, now=timezone.now())
 
 
+@shared_task(name=TaskName.SWEEP_BROKER.value)
+def sweep_broker(*, broker_id: int, **_kwargs: object) -> None:
+    """Go on with the full sweep of one broker."""
+    monitor.sweep_broker(broker_id=broker_id, now=timezone.now())
+
+
 @shared_task(name=TaskName.GUARD_BROKERS.value)
 def guard_brokers(**_kwargs: object) -> None:
     """Fan out to one task for each broker with positions to guard."""
@@ -66,8 +72,8 @@ def recompute_ledger(*, broker_id: int, **_kwargs: object) -> None:
 
 @shared_task(name=TaskName.REFRESH_BALANCES.value)
 def refresh_balances(*, broker_id: int, **_kwargs: object) -> None:
-    """Read the balances of one broker."""
-    sync.read_balances(broker_id=broker_id, now=timezone.now())
+    """Read the balances of one broker after a change."""
+    sync.refresh_balances(broker_id=broker_id, now=timezone.now())
 
 
 @shared_task(name=TaskName.TEST_CONNECTION.value)

@@ -24,6 +24,7 @@ FORM = {
     "is_active": "on",
     "automation": "strategies",
     "cost_method": "average",
+    "history_days": "30",
     "balances-TOTAL_FORMS": 0,
     "balances-INITIAL_FORMS": 0,
 }

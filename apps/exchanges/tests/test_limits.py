@@ -11,7 +11,9 @@ from apps.exchanges.limits import (
     Budget,
     CallRecord,
     Charge,
+    LimitStore,
     MemoryLimitStore,
+    ModestStore,
     Priority,
     Refusal,
     Spending,
@@ -75,9 +77,7 @@ def store(clock: Clock) -> MemoryLimitStore:
     return MemoryLimitStore(clock)
 
 
-def throttle(
-    store: MemoryLimitStore, clock: Clock, *, api_key: str = "a-key", **facts: Any
-) -> Throttle:
+def throttle(store: LimitStore, clock: Clock, *, api_key: str = "a-key", **facts: Any) -> Throttle:
     return Throttle(
         store,
         venue="binance@host",
@@ -133,6 +133,28 @@ def test_the_less_urgent_leave_something(
 
     with pytest.raises(RateLimited):
         client.admit([Charge(LONG)], priority)
+
+
+def test_who_has_time_takes_a_small_share_of_a_limit_whatever_he_asks(
+    store: MemoryLimitStore, clock: Clock
+) -> None:
+    modest = throttle(ModestStore(store, 0.2), clock)
+    modest.admit([Charge(LONG, 2)], Priority.READ)
+
+    with pytest.raises(RateLimited):
+        modest.admit([Charge(LONG)], Priority.PROTECT)
+
+    throttle(store, clock).admit([Charge(LONG, 4)], Priority.READ)
+
+
+def test_who_has_time_waits_longer(store: MemoryLimitStore, clock: Clock) -> None:
+    counter = Budget("counter", capacity=10, seconds=40, refills=True)
+    modest = throttle(ModestStore(store, 0.2), clock)
+
+    for _ in range(2):
+        modest.admit([Charge(counter, 2)], Priority.READ)
+
+    assert clock.pauses == [8.0]
 
 
 def test_an_address_has_one_limit_and_each_key_its_own(

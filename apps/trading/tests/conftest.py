@@ -16,7 +16,7 @@ def exchange(monkeypatch: pytest.MonkeyPatch) -> FakeExchange:
     """What every broker connects to."""
     fake = FakeExchange()
     for module in ("path", "monitor", "protection", "sync"):
-        monkeypatch.setattr(f"apps.trading.{module}.connect", lambda _broker: fake)
+        monkeypatch.setattr(f"apps.trading.{module}.connect", lambda _broker, **_how: fake)
     return fake
 
 

@@ -13,6 +13,7 @@ from apps.domain.orders import OrderStatus
 from apps.exchanges import errors, ports
 
 PRICE = Decimal(100)
+CASH = Decimal(10**6)
 
 
 class Crash(BaseException):
@@ -39,6 +40,7 @@ class Placed:
     request: ports.OrderRequest
     exchange_order_id: str
     status: OrderStatus
+    placed_at: datetime
     visible_at: datetime
     fills: list[ports.Fill] = field(default_factory=list)
 
@@ -56,7 +58,7 @@ class Placed:
 @dataclass
 class ModelExchange:
     """Takes each order that arrives in time, once. `fate`, and what happens meanwhile, are set before an
-    order is sent; an order may be hidden, and its fills told late."""
+    order is sent; an order may be hidden, and its fills told late. `deposited` coins were never bought."""
 
     now: datetime = datetime(2026, 1, 1, 12, tzinfo=UTC)
     fate: Fate = Fate.ANSWERED
@@ -64,6 +66,7 @@ class ModelExchange:
     before_arrival: Callable[[], None] = lambda: None
     before_answer: Callable[[], None] = lambda: None
     is_reachable: bool = True
+    deposited: Decimal = Decimal(0)
     book: dict[str, Placed] = field(default_factory=dict)
     sent: Counter[str] = field(default_factory=Counter)
     travelling: list[Callable[[], object]] = field(default_factory=list)
@@ -151,16 +154,17 @@ class ModelExchange:
 
     def get_balance(self) -> list[ports.Balance]:
         self._check_reachable()
-        coins = sum(
-            (
-                fill.quantity if fill.side == "buy" else -fill.quantity
-                for placed in self.book.values()
-                for fill in placed.fills
-            ),
-            Decimal(0),
-        )
+        return self.tell_balances()
+
+    def tell_balances(self) -> list[ports.Balance]:
+        """What there is, whoever asks."""
+        coins, cash = self.deposited, CASH
+        for fill in [fill for placed in self.book.values() for fill in placed.fills]:
+            bought = fill.quantity if fill.side == "buy" else -fill.quantity
+            coins += bought
+            cash -= bought * fill.price
         return [
-            ports.Balance(asset="USDT", free=Decimal(10**6), locked=Decimal(0)),
+            ports.Balance(asset="USDT", free=cash, locked=Decimal(0)),
             ports.Balance(asset="BTC", free=coins, locked=Decimal(0)),
         ]
 
@@ -178,6 +182,7 @@ class ModelExchange:
             request=request,
             exchange_order_id=str(next(self._numbers)),
             status=OrderStatus.OPEN,
+            placed_at=self.now,
             visible_at=self.now + self.hidden_for,
         )
         self.book[request.client_order_id] = placed
@@ -259,7 +264,7 @@ class ModelExchange:
             filled_quote=placed.filled * PRICE,
             price=request.price,
             quote_amount=request.quote_amount,
-            created_at=self.now,
+            created_at=placed.placed_at,
             updated_at=self.now,
             raw={"orderId": placed.exchange_order_id},
         )

@@ -390,7 +390,7 @@ def stage(book: Book, symbol: Symbol, monkeypatch: pytest.MonkeyPatch) -> Stage:
     for module in ("trading.path", "trading.gate"):
         monkeypatch.setattr(f"apps.{module}.enqueue_on_commit", keep_message)
     for module in ("trading.path", "trading.monitor", "brokers.services"):
-        monkeypatch.setattr(f"apps.{module}.connect", lambda _broker: stage.exchange)
+        monkeypatch.setattr(f"apps.{module}.connect", lambda _broker, **_how: stage.exchange)
     return stage
 
 

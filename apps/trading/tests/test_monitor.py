@@ -16,6 +16,7 @@ from apps.trading.monitor import (
     poll_broker,
     poll_brokers,
     resume_watching,
+    sweep_broker,
     sweep_orders,
 )
 from apps.trading.tests.fakes import NOW, FakeExchange, failing, make_fill, make_report
@@ -221,7 +222,11 @@ def test_an_exchange_that_does_not_answer_is_not_asked_about_the_others(
 
 def watch(broker: Broker, **values: object) -> BrokerWatch:
     """As after a full sweep just now."""
-    defaults = {"swept_at": NOW, "reconciled_at": NOW}
+    defaults = {
+        "swept_at": NOW,
+        "reconciled_at": NOW,
+        "next_sweep_at": NOW + timedelta(minutes=5),
+    }
     return BrokerWatch.objects.update_or_create(broker=broker, defaults={**defaults, **values})[0]
 
 
@@ -347,15 +352,106 @@ def test_absence_waits_for_the_clock_of_the_exchange(
     assert Order.objects.get().absences == 0
 
 
-def test_the_first_round_sweeps_and_then_entries_may_be_made(
-    broker: Broker, exchange: FakeExchange, now: datetime
+def test_orders_and_balances_are_enough_for_entries_and_history_follows(
+    broker: Broker, exchange: FakeExchange, now: datetime, sent: list[tuple[TaskName, int]]
 ) -> None:
+    forget_reconciliations()
+    exchange.balances = [ports.Balance(asset="USDT", free=Decimal(5), locked=Decimal(0))]
+
     poll_broker(broker_id=broker.pk, now=now)
 
     row = BrokerWatch.objects.get()
-    assert (row.polled_at, row.swept_at, row.reconciled_at) == (now, now, now)
-    assert row.report
-    assert row.report["is_complete"]
+    assert (row.polled_at, row.reconciled_at, row.swept_at) == (now, now, None)
+    assert broker.balances.get().free == 5
+
+    poll_brokers(now=now)
+
+    assert sent == [(TaskName.SWEEP_BROKER, broker.pk)]
+
+
+def test_a_full_sweep_goes_to_who_waits_longest(
+    broker: Broker, now: datetime, sent: list[tuple[TaskName, int]]
+) -> None:
+    other = Broker.objects.create(
+        owner=broker.owner, name="Other", exchange="binance", environment="simulated"
+    )
+    for row, minutes in ((broker, 5), (other, 6)):
+        watch(
+            row,
+            swept_at=now - timedelta(minutes=minutes),
+            next_sweep_at=now,
+            next_poll_at=now + timedelta(minutes=1),
+        )
+
+    for second in range(3):
+        poll_brokers(now=now + timedelta(seconds=second))
+
+    assert sent == [(TaskName.SWEEP_BROKER, other.pk), (TaskName.SWEEP_BROKER, broker.pk)]
+
+
+def test_a_sweep_that_has_ended_comes_again_in_its_turn(
+    broker: Broker, exchange: FakeExchange, now: datetime
+) -> None:
+    watch(broker, swept_at=None)
+
+    sweep_broker(broker_id=broker.pk, now=now)
+
+    row = BrokerWatch.objects.get()
+    assert row.swept_at == now
+    assert row.next_sweep_at
+    assert timedelta(0) < row.next_sweep_at - now <= timedelta(minutes=5)
+
+
+def test_a_difference_is_looked_at_again_after_a_minute(
+    broker: Broker, exchange: FakeExchange, now: datetime
+) -> None:
+    watch(broker)
+    exchange.balances = [ports.Balance(asset="BTC", free=Decimal(1), locked=Decimal(0))]
+
+    sweep_broker(broker_id=broker.pk, now=now)
+
+    assert BrokerWatch.objects.get().next_sweep_at == now + timedelta(minutes=1)
+
+
+def test_a_sweep_that_a_limit_stops_goes_on_when_the_limit_says(
+    broker: Broker, exchange: FakeExchange, now: datetime
+) -> None:
+    watch(broker)
+    error = errors.RateLimited("wait")
+    error.retry_after = 7.0
+    exchange.get_balance = failing(error)  # type: ignore[assignment]
+
+    sweep_broker(broker_id=broker.pk, now=now)
+
+    assert BrokerWatch.objects.get().next_sweep_at == now + timedelta(seconds=7)
+    assert not Alert.objects.exists()
+
+
+def test_a_sweep_leaves_the_most_of_a_limit_to_polls(
+    broker: Broker, exchange: FakeExchange, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares = []
+
+    def connect(_broker: Broker, *, share: float) -> FakeExchange:
+        shares.append(share)
+        return exchange
+
+    monkeypatch.setattr("apps.trading.monitor.connect", connect)
+
+    sweep_broker(broker_id=broker.pk, now=now)
+
+    assert shares == [0.2]
+
+
+def test_a_history_that_is_refused_is_told(
+    broker: Broker, exchange: FakeExchange, now: datetime
+) -> None:
+    watch(broker)
+    exchange.get_balance = failing(errors.PermissionDenied("not for this key"))  # type: ignore[assignment]
+
+    sweep_broker(broker_id=broker.pk, now=now)
+
+    assert Alert.objects.get().key == f"sweep-failing-{broker.pk}"
 
 
 def test_a_start_of_the_installation_forgets_that_all_was_reconciled(broker: Broker) -> None:
@@ -394,6 +490,7 @@ def test_a_stream_that_was_alive_lately_has_looked_as_well_as_a_poll(broker: Bro
 def test_brokers_are_polled_when_their_turn_comes(
     broker: Broker, now: datetime, sent: list[tuple[TaskName, int]]
 ) -> None:
+    watch(broker)
     # At once, and then at its own second of each ten.
     for second in range(11):
         poll_brokers(now=now + timedelta(seconds=second))
@@ -404,12 +501,8 @@ def test_brokers_are_polled_when_their_turn_comes(
 def test_an_outage_is_asked_less_often_and_told(
     broker: Broker, exchange: FakeExchange, now: datetime
 ) -> None:
-    watch(broker, swept_at=None)
-
-    def fail() -> datetime:
-        raise errors.ExchangeUnavailable("down")
-
-    exchange.get_server_time = fail  # type: ignore[method-assign]
+    watch(broker, reconciled_at=None)
+    exchange.get_balance = failing(errors.ExchangeUnavailable("down"))  # type: ignore[assignment]
     waits = []
     for seconds in (0, 30, 90):
         poll_broker(broker_id=broker.pk, now=now + timedelta(seconds=seconds))
@@ -544,6 +637,7 @@ def test_a_whole_stream_makes_polls_rarer(
         "polled_at": 59,
         "next_poll_at": 1,
         "reconciled_at": 300,
+        "next_sweep_at": -60,
         **watch,
     }
     BrokerWatch.objects.update(

@@ -20,9 +20,9 @@ def test_one_broker_is_looked_at_every_ten_seconds(exchange: Exchange) -> None:
 def test_what_the_budget_of_an_address_can_not_carry_stretches() -> None:
     pace = plan_pace(costs_of(Exchange.BINANCE), watched=[20] * 20, traded=[20] * 20)
 
-    # Reads may take 60 a second. All open orders of one broker cost 80, a sweep over 20 symbols 901;
-    # sweeps get 20 a second at most.
-    assert pace.poll_every.total_seconds() == pytest.approx(20 * 80 / 40)
+    # Of 100 a second sweeps get 20 and polls 40, of which a tenth is for what they find. All open orders
+    # of one broker cost 80, a sweep over 20 symbols 901.
+    assert pace.poll_every.total_seconds() == pytest.approx(20 * 80 / 36)
     assert pace.sweep_every.total_seconds() == pytest.approx(20 * 901 / 20)
 
 

@@ -108,8 +108,8 @@ def test_a_cut_ends_it(broker: Broker, now: datetime) -> None:
 
 
 def test_a_sweep_is_due_at_once(broker: Broker, now: datetime) -> None:
-    BrokerWatch.objects.update(swept_at=now, next_poll_at=now + timedelta(minutes=1))
+    BrokerWatch.objects.update(next_sweep_at=now + timedelta(minutes=1))
 
     request_sweep(broker_id=broker.pk)
 
-    assert BrokerWatch.objects.filter(swept_at=None, next_poll_at=None).exists()
+    assert BrokerWatch.objects.get().next_sweep_at is None

@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -5,17 +7,26 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.brokers.models import Broker
+from apps.trading.history import Findings
 from apps.trading.models import BrokerWatch
-from apps.trading.sync import Findings
-from apps.trading.watch_admin import describe_report
+from apps.trading.watch_admin import describe_history, describe_report
 
 
 def test_a_report_in_words() -> None:
     findings = Findings(symbols=["BTC/USDT"], new_fills=2, odd=["Odd."], is_complete=False)
 
-    assert describe_report(findings.to_report()) == (
+    assert describe_report(asdict(findings)) == (
         "1 symbols read in 0.0 s: 0 open orders, 2 new fills, 0 orders placed elsewhere. Odd."
         " Not everything could be read; it is read again at the next sweep."
+    )
+
+
+def test_the_first_reading_of_history_tells_how_far_it_is(broker: Broker) -> None:
+    findings = Findings(symbols=["BTC/USDT", "ETH/USDT"], left=["ETH/USDT"], imported=7)
+    watch = BrokerWatch(broker=broker, sweep_began_at=timezone.now(), report=asdict(findings))
+
+    assert describe_history(watch).startswith(
+        "The last 30 days are being read. Under way: of 2 symbols 1 are still to be read."
     )
 
 

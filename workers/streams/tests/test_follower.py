@@ -108,15 +108,15 @@ def test_what_is_left_to_the_poll_is_no_part_of_it(
 
 
 def test_orders_placed_elsewhere_are_swept_once_a_minute(listen: Listen, broker: Broker) -> None:
-    BrokerWatch.objects.update(swept_at=timezone.now())
+    BrokerWatch.objects.update(next_sweep_at=timezone.now())
     follower, _ = listen(make_report(), make_report(), None)
     assert follower.elsewhere_since
 
     command.tell_monitor({broker.pk: follower}, follower.elsewhere_since + timedelta(seconds=59))
-    assert BrokerWatch.objects.get().swept_at
+    assert BrokerWatch.objects.get().next_sweep_at
 
     command.tell_monitor({broker.pk: follower}, follower.elsewhere_since + timedelta(seconds=60))
-    assert BrokerWatch.objects.get().swept_at is None
+    assert BrokerWatch.objects.get().next_sweep_at is None
     assert follower.elsewhere_since is None
 
 
