@@ -581,6 +581,9 @@ class BrokerWatch(models.Model):
     stream_alive_at = models.DateTimeField(
         null=True, help_text="Private stream, gapless until then"
     )
+    stream_error = models.TextField(
+        default="", blank=True, help_text="Why there is no private stream now"
+    )
     failing_since = models.DateTimeField(null=True)
     error = models.TextField(default="", blank=True)
     report = models.JSONField(

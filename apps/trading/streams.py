@@ -60,6 +60,7 @@ def note_alive(*, whole_since: Mapping[int, datetime], now: datetime) -> None:
     """These brokers' streams miss nothing since that moment; they count where a poll that has begun later
     has found what came before."""
     watches = BrokerWatch.objects.filter(pk__in=whole_since)
+    watches.exclude(stream_error="").update(stream_error="")
     alive = [
         broker_id
         for broker_id, polled_at in watches.values_list("pk", "polled_at")
@@ -68,9 +69,9 @@ def note_alive(*, whole_since: Mapping[int, datetime], now: datetime) -> None:
     BrokerWatch.objects.filter(pk__in=alive).update(stream_alive_at=now)
 
 
-def note_cut(*, broker_id: int) -> None:
-    """There is no stream now, so the poll goes back to its own pace."""
-    BrokerWatch.objects.filter(pk=broker_id).update(stream_alive_at=None)
+def note_cut(*, broker_id: int, why: str) -> None:
+    """There is no stream now, so the poll goes back to its own pace; its page says why."""
+    BrokerWatch.objects.filter(pk=broker_id).update(stream_alive_at=None, stream_error=why)
 
 
 def request_sweep(*, broker_id: int) -> None:

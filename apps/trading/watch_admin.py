@@ -70,6 +70,7 @@ class WatchAdmin(FactAdmin):
         "history",
         "last_report",
         "error",
+        "stream_error",
     )
     readonly_fields = ("state", "interval", "stream", "history", "last_report", "money")
 

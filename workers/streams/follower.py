@@ -82,7 +82,7 @@ class Follower(threading.Thread):
         logger.warning("%s: %s", self.name, words)
         self.whole_since = None
         try:
-            streams.note_cut(broker_id=self.broker.pk)
+            streams.note_cut(broker_id=self.broker.pk, why=words)
         except Error as error:
             # Its last sign of life grows old by itself.
             logger.warning("%s: %s", self.name, error)

@@ -99,12 +99,21 @@ def test_a_stream_counts_once_a_poll_has_found_what_came_before(
     assert BrokerWatch.objects.filter(stream_alive_at=now).exists() is counts
 
 
-def test_a_cut_ends_it(broker: Broker, now: datetime) -> None:
+def test_a_cut_ends_it_and_says_why(broker: Broker, now: datetime) -> None:
     BrokerWatch.objects.update(stream_alive_at=now)
 
-    note_cut(broker_id=broker.pk)
+    note_cut(broker_id=broker.pk, why="The key is refused.")
 
-    assert BrokerWatch.objects.get().stream_alive_at is None
+    watch = BrokerWatch.objects.get()
+    assert (watch.stream_alive_at, watch.stream_error) == (None, "The key is refused.")
+
+
+def test_why_it_was_cut_is_forgotten_when_it_is_whole_again(broker: Broker, now: datetime) -> None:
+    note_cut(broker_id=broker.pk, why="The key is refused.")
+
+    note_alive(whole_since={broker.pk: now}, now=now)
+
+    assert BrokerWatch.objects.get().stream_error == ""
 
 
 def test_a_sweep_is_due_at_once(broker: Broker, now: datetime) -> None:

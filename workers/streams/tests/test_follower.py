@@ -89,7 +89,8 @@ def test_it_is_whole_from_its_first_sign_of_life_to_a_cut(
 
     assert stream.states == [True] * 5
     assert str(error) in caplog.text
-    assert BrokerWatch.objects.get().stream_alive_at is None
+    watch = BrokerWatch.objects.get()
+    assert (watch.stream_alive_at, watch.stream_error) == (None, str(error))
 
 
 def test_what_is_left_to_the_poll_is_no_part_of_it(
