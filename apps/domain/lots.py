@@ -60,7 +60,7 @@ class Movement:
 @dataclass(slots=True, kw_only=True, eq=False)
 class Cycle:
     """A book's position in a market from the first buy to flat. `is_incomplete` says that a fee or a cost
-    is not in its profit, since its price was not known."""
+    is not in its profit, since its price was not known, `is_oversold` that it sold coins beside its own."""
 
     book: int
     symbol: str
@@ -70,6 +70,7 @@ class Cycle:
     cost: Decimal = ZERO
     realized_pnl: Decimal = ZERO
     is_incomplete: bool = False
+    is_oversold: bool = False
     row: int | None = None
 
 
@@ -114,7 +115,8 @@ class Disposal:
 class AssetLedger:
     """Lots and cycles of one asset over all books of a broker. Who sells more than he has takes first what
     belongs to nobody (the `unassigned` book), then from the newest owner; what even they lack is adopted,
-    at the price of the sale. `reached_out` says that coins beside the book's own were needed."""
+    at the price of the sale. `reached_out` says that coins beside the book's own were needed: as long as
+    nothing reaches out, books don't concern each other, and what one does may be applied late."""
 
     def __init__(
         self,
@@ -234,6 +236,8 @@ class AssetLedger:
         if sum((lot.remaining for lot in own), ZERO) >= movement.quantity:
             return own
         self.reached_out = True
+        if cycle is not None:
+            cycle.is_oversold = True
         mine = {id(lot) for lot in own}
         others = self._by_method([lot for lot in self._all_open() if id(lot) not in mine])
         nobodys = [lot for lot in others if lot.book == self.unassigned]
@@ -295,8 +299,9 @@ class AssetLedger:
         cycle.quantity, cycle.cost = ZERO, ZERO
 
 
-def _age(lot: Lot) -> datetime:
-    return lot.acquired_at
+def _age(lot: Lot) -> tuple[datetime, int]:
+    # The book decides where the time does not: which of two was booked first says nothing.
+    return lot.acquired_at, lot.book
 
 
 def _is_sellable(cycle: Cycle, movement: Movement) -> bool:

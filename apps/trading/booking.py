@@ -20,23 +20,33 @@ from apps.trading.movements import assets_of, movements_of, read_movements
 # Two bookings at one broker may take from the same lots. A statement of its own: what the next one reads
 # has to include what the one before us in the queue has written.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('ledger'), %s)"
-# What a fill moves is late where something of the same assets is booked that came after it.
+# A fill is overtaken in an asset where something of it is booked that came after. That is apart from it
+# where it is a trade of other books, and none of them sold more than it had.
 _READ = """
+WITH later AS (
+    SELECT asset,
+           asset = %(base)s AND symbol.base = asset AND placed.book_id <> %(book_id)s
+           AND (fill.side = 'buy' OR NOT EXISTS (
+               SELECT 1 FROM trading_position AS position
+               WHERE position.book_id = placed.book_id AND position.symbol_id = fill.symbol_id
+                 AND position.is_oversold
+                 AND (position.id = placed.position_id OR position.closed_at >= %(at)s))) AS is_apart
+    FROM trading_fill AS fill
+    JOIN markets_symbol AS symbol ON symbol.id = fill.symbol_id
+    JOIN trading_order AS placed ON placed.id = fill.order_id
+    JOIN unnest(%(assets)s::text[]) AS asset ON asset IN (symbol.base, symbol.quote, fill.fee_asset)
+    WHERE fill.broker_id = %(broker_id)s AND fill.executed_at >= %(at)s
+      AND (fill.executed_at, length(fill.trade_id), fill.trade_id COLLATE "C")
+          > (%(at)s, length(%(trade_id)s), %(trade_id)s)
+      AND NOT fill.id = ANY(%(new)s)
+    UNION ALL
+    SELECT asset, FALSE FROM trading_transfer
+    WHERE broker_id = %(broker_id)s AND asset = ANY(%(assets)s) AND at > %(at)s
+)
 SELECT owner_id, cost_method,
        (SELECT id FROM trading_book WHERE broker_id = broker.id AND kind = 'unassigned'),
-       EXISTS (
-           SELECT 1
-           FROM trading_fill AS fill JOIN markets_symbol AS symbol ON symbol.id = fill.symbol_id
-           WHERE fill.broker_id = broker.id AND fill.executed_at >= %(at)s
-             AND (fill.executed_at, length(fill.trade_id), fill.trade_id COLLATE "C")
-                 > (%(at)s, length(%(trade_id)s), %(trade_id)s)
-             AND NOT fill.id = ANY(%(new)s)
-             AND (symbol.base = ANY(%(assets)s) OR symbol.quote = ANY(%(assets)s)
-                  OR fill.fee_asset = ANY(%(assets)s))
-       ) OR EXISTS (
-           SELECT 1 FROM trading_transfer
-           WHERE broker_id = broker.id AND asset = ANY(%(assets)s) AND at > %(at)s
-       )
+       (SELECT json_object_agg(asset, is_apart)
+        FROM (SELECT asset, bool_and(is_apart) AS is_apart FROM later GROUP BY asset) AS assets)
 FROM brokers_broker AS broker WHERE id = %(broker_id)s
 """
 #: Stands for the unassigned book while nothing has ever been in it.
@@ -52,12 +62,16 @@ def unassigned_book(broker: Broker) -> Book:
     )[0]
 
 
-def lock_account(broker_id: int, *, new: Sequence[Fill] = ()) -> "Account":
-    """The broker's lots and positions, ours alone to change until the transaction ends; `new` fills, in
-    their order, are to be booked."""
+def lock_account(
+    broker_id: int, *, order: Order | None = None, new: Sequence[Fill] = ()
+) -> "Account":
+    """The broker's lots and positions, ours alone to change until the transaction ends; `new` fills of an
+    order, in their sequence, are to be booked."""
     first = new[0] if new else None
     values: dict[str, Any] = {
         "broker_id": broker_id,
+        "book_id": order and order.book_id,
+        "base": order.symbol.base if order else "",
         "at": first and first.executed_at,
         "trade_id": first.trade_id if first else "",
         "new": [fill.pk for fill in new],
@@ -66,47 +80,45 @@ def lock_account(broker_id: int, *, new: Sequence[Fill] = ()) -> "Account":
     with connection.cursor() as cursor:
         cursor.execute(_LOCK, [broker_id])
         cursor.execute(_READ, values)
-        owner_id, method, unassigned, is_late = cursor.fetchone()
+        owner_id, method, unassigned, overtaken = cursor.fetchone()
     return Account(
         broker_id=broker_id,
         owner_id=owner_id,
         method=CostMethod(method),
         unassigned=unassigned or _NOBODY,
-        is_late=is_late,
+        overtaken=overtaken or {},
     )
 
 
 @dataclass(slots=True, kw_only=True)
 class Account:
-    """Whose lots and positions are booked, and by which method. `is_late` says that the new fills come
-    before some that are booked."""
+    """Whose lots and positions are booked, and by which method. `overtaken` has the assets in which the new
+    fills come before something that is booked: True where all of that is apart from them, so that they
+    can be booked on top of it as long as they need no coins of others."""
 
     broker_id: int
     owner_id: int
     method: CostMethod
     unassigned: int
-    is_late: bool
+    overtaken: Mapping[str, bool]
 
     def book(self, order: Order, new: Sequence[Fill]) -> list[Disposal]:
         """Book the new fills of an order in all assets they moved; what was disposed of by them."""
-        assets = assets_of(new)
-        if not self.is_late:
-            return [d for asset in assets for d in self.go_on(order=order, fills=new, asset=asset)]
-        disposals = [d for asset in assets for d in self.replay(asset)]
+        return [d for asset in assets_of(new) for d in self._book(order, new, asset)]
+
+    def _book(self, order: Order, new: Sequence[Fill], asset: str) -> list[Disposal]:
+        movements = list(movements_of(new, asset))
+        # Others' coins are seldom needed for a trade, and there may be many lots of them.
+        if asset == order.symbol.base and self.overtaken.get(asset, True):
+            disposals = self._try(order, asset, movements, is_alone=True)
+            if disposals is not None:
+                return disposals
+        if asset not in self.overtaken:
+            return self._try(order, asset, movements, is_alone=False) or []
+        disposals = self.replay(asset)
         order.refresh_from_db(fields=["position"])
         ids = {fill.pk for fill in new}
         return [disposal for disposal in disposals if disposal.movement.fill in ids]
-
-    def go_on(self, *, order: Order, fills: Sequence[Fill], asset: str) -> list[Disposal]:
-        """Book what an order's new fills moved of an asset; they are later than all that is booked."""
-        movements = list(movements_of(fills, asset))
-        # Others' coins are seldom needed for a trade, and there may be many lots of them.
-        disposals = None
-        if asset == order.symbol.base:
-            disposals = self._try(order, asset, movements, is_alone=True)
-        if disposals is None:
-            disposals = self._try(order, asset, movements, is_alone=False) or []
-        return disposals
 
     def _try(
         self, order: Order, asset: str, movements: Sequence[Movement], *, is_alone: bool
@@ -187,7 +199,10 @@ class Account:
             self._write_cycle(cycle, position)
 
     def _write_cycle(self, cycle: Cycle, position: Position) -> None:
-        names = ("quantity", "cost", "realized_pnl", "is_incomplete", "opened_at", "closed_at")
+        names = (
+            *("quantity", "cost", "realized_pnl", "is_incomplete", "is_oversold"),
+            *("opened_at", "closed_at"),
+        )
         if position.pk and all(getattr(position, name) == getattr(cycle, name) for name in names):
             return
         for name in names:
@@ -268,6 +283,7 @@ def _to_cycle(position: Position, symbol: str | None = None) -> Cycle:
         cost=position.cost,
         realized_pnl=position.realized_pnl,
         is_incomplete=position.is_incomplete,
+        is_oversold=position.is_oversold,
         row=position.pk,
     )
 

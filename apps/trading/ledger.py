@@ -1,7 +1,7 @@
 """The ledger: lots, positions and profit, derived from fills and transfers and from nothing else.
 
-New fills go on from the open lots. One that comes after later ones has its assets computed again from all
-their movements, as a change of the P&L method does: both ways give the same rows.
+New fills go on from the open lots. One that comes after later ones that it may concern has its assets
+computed again from all their movements, as a change of the P&L method does: both ways give the same rows.
 """
 
 from collections.abc import Iterable, Sequence
@@ -103,7 +103,7 @@ def _value_fee(symbol: Symbol, fill: ports.Fill) -> Decimal | None:
 
 
 def _book(order: Order, new: Sequence[Fill]) -> None:
-    disposals = lock_account(order.broker_id, new=new).book(order, new)
+    disposals = lock_account(order.broker_id, order=order, new=new).book(order, new)
     if order.side == OrderSide.BUY and (order.stop_loss or order.take_profit):
         _set_exit_prices(order)
     tell_owners(disposals, owner_id=order.owner_id, now=new[-1].executed_at)

@@ -92,6 +92,9 @@ class Position(OwnedModel):
         default=False,
         help_text="A fee or a cost is not in its profit: its price was not known",
     )
+    is_oversold = models.BooleanField(
+        default=False, help_text="Coins were sold that were not its own"
+    )
     stop_loss_price = QuantityField(null=True)
     take_profit_price = QuantityField(null=True)
     exit_prices_changed_at = models.DateTimeField(

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from apps.domain.lots import AssetLedger, Cause, Movement, Origin
@@ -257,3 +257,30 @@ def test_going_on_from_what_was_kept_gives_the_same(
         ]
 
     assert state(rest) == state(whole)
+
+
+@given(trades, st.tuples(st.booleans(), amounts, prices), trades, st.sampled_from(CostMethod))
+def test_what_needs_no_coins_of_others_may_be_applied_after_them(
+    earlier: list[tuple[bool, int, Decimal, Decimal]],
+    late: tuple[bool, Decimal, Decimal],
+    later: list[tuple[bool, int, Decimal, Decimal]],
+    method: CostMethod,
+) -> None:
+    is_buy, quantity, price = late
+    hers = [(side, HERS, amount, at) for side, _whose, amount, at in later]
+    movements = make([*earlier, (is_buy, MINE, quantity, price), *hers])
+    mine = len(earlier)
+
+    def settle(after: list[Movement]) -> AssetLedger:
+        ledger = book(*movements[:mine], method=method)
+        ledger.reached_out = False
+        for movement in after:
+            ledger.apply(movement)
+        return ledger
+
+    in_time = settle(movements[mine:])
+    too_late = settle([*movements[mine + 1 :], movements[mine]])
+
+    assume(not too_late.reached_out)
+    assert sorted(map(repr, in_time.cycles)) == sorted(map(repr, too_late.cycles))
+    assert sorted(map(repr, in_time.lots)) == sorted(map(repr, too_late.lots))

@@ -115,6 +115,45 @@ def test_a_late_fill_gives_the_rows_it_would_have_given_in_time(
     assert rows() == before
 
 
+@pytest.fixture
+def _nothing_is_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_args: object) -> None:
+        pytest.fail("The whole history was read for it.")
+
+    monkeypatch.setattr("apps.trading.booking.Account.replay", fail)
+
+
+@pytest.mark.usefixtures("_nothing_is_computed_again")
+@pytest.mark.parametrize("later", [["1"], ["1", "-1"]])
+def test_a_late_fill_goes_on_from_the_open_lots_where_it_concerns_no_later_one(
+    broker: Broker, book: Book, trade: Trade, later: list[str]
+) -> None:
+    other = Book.objects.create(owner=book.owner, broker=broker, kind="activation", label="Other")
+    trade("2", "90", minute=0)
+    for minute, quantity in enumerate(later, start=2):
+        trade(quantity, "100", minute=minute, book=other)
+
+    trade("-2", "110", minute=1, trade_id="late")
+
+    position = book.positions.get()
+    assert (position.quantity, position.realized_pnl, position.is_oversold) == (0, 40, False)
+
+
+def test_a_late_fill_before_a_sale_of_its_coins_is_booked_as_if_in_time(
+    broker: Broker, book: Book, trade: Trade
+) -> None:
+    other = Book.objects.create(owner=book.owner, broker=broker, kind="activation", label="Other")
+    trade("-1", "100", minute=2, book=other)
+
+    trade("1", "90", minute=1, trade_id="late")
+
+    assert other.positions.get().is_oversold
+    assert book.positions.get().quantity == 0
+    before = rows()
+    ledger.recompute(broker.pk)
+    assert rows() == before
+
+
 def test_changing_the_method_keeps_what_a_flat_position_has_earned(
     broker: Broker, trade: Trade
 ) -> None:
