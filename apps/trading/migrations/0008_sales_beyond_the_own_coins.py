@@ -9,7 +9,7 @@ def suspect_what_has_closed(apps: Any, _editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("trading", "0005_risk_marks")]
+    dependencies = [("trading", "0007_stream_error")]
 
     operations = [
         migrations.AddField(
