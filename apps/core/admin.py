@@ -179,7 +179,7 @@ class AlertAdmin(FactAdmin):
         "state",
         "changes",
     )
-    list_display_links = ("message",)
+    list_display_links = ("level_label", "message")
     sortable_by = ()
     list_filter = (OpenFilter, "level")
     actions_detail = ("put_away",)

@@ -14,14 +14,14 @@ from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 
 from apps.brokers.models import Broker
-from apps.core.admin import FactAdmin, OwnRelatedFilter, dialog_link, leave_dialog
+from apps.core.admin import OwnRelatedFilter, dialog_link, leave_dialog
 from apps.core.formats import NOTHING, price, quantity, share
 from apps.domain.orders import LIVE_STATUSES, TERMINAL_STATUSES, OrderStatus
 from apps.markets.models import Symbol
 from apps.trading import ledger_admin, position_admin, risk_admin
 from apps.trading.forms import EditForm
 from apps.trading.models import Fill, Order, OrderEvent
-from apps.trading.parts_admin import ReadOnlyInline, describe_book
+from apps.trading.parts_admin import OfBrokerAdmin, ReadOnlyInline, describe_book
 from apps.trading.path import NotChangeable, request_cancel, request_edit
 from apps.trading.selectors import is_cancellable, is_editable
 from apps.trading.watch_admin import WatchAdmin
@@ -111,7 +111,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Order)
-class OrderAdmin(FactAdmin):
+class OrderAdmin(OfBrokerAdmin):
     """Every order we ever wanted, the denied ones included."""
 
     list_display = (
@@ -120,9 +120,8 @@ class OrderAdmin(FactAdmin):
         "side_label",
         "kind",
         "size",
-        "filled",
+        "traded",
         "telling_price",
-        "total",
         "status_label",
         "where",
         "changes",
@@ -238,13 +237,18 @@ class OrderAdmin(FactAdmin):
     def telling_price(self, order: Order) -> SafeString:
         """What was paid, else what it waits for, else its limit."""
         number, words = shown_price(order)
-        return format_html('{} <small class="muted">{}</small>', price(number), words)
+        return format_html('<div>{}<br><small class="muted">{}</small></div>', price(number), words)
 
-    @display(description="Total")
-    def total(self, order: Order) -> str:
-        """Quote currency that has changed hands."""
-        return (
-            f"{price(order.filled_quote)} {order.symbol.quote}" if order.filled_quote else NOTHING
+    @display(description="Filled")
+    def traded(self, order: Order) -> SafeString | str:
+        """Base asset, and the quote currency that changed hands for it."""
+        if not order.filled_quantity:
+            return NOTHING
+        return format_html(
+            '<div>{}<br><small class="muted">{} {}</small></div>',
+            quantity(order.filled_quantity),
+            price(order.filled_quote),
+            order.symbol.quote,
         )
 
     @display(description="Limit price")
@@ -276,11 +280,6 @@ class OrderAdmin(FactAdmin):
     def average(self, order: Order) -> str:
         """Quote per base."""
         return price(order.average_price)
-
-    @display(description="Money")
-    def money(self, order: Order) -> str:
-        """What it is worth."""
-        return order.broker.get_environment_display()
 
     @display(description="Book and money")
     def where(self, order: Order) -> SafeString:
@@ -371,7 +370,7 @@ class OrderAdmin(FactAdmin):
 
 
 @admin.register(Fill)
-class FillAdmin(FactAdmin):
+class FillAdmin(OfBrokerAdmin):
     """Executions, newest first."""
 
     list_display = (
@@ -408,8 +407,3 @@ class FillAdmin(FactAdmin):
     def fee_text(self, fill: Fill) -> str:
         """With its asset."""
         return f"{quantity(fill.fee)} {fill.fee_asset}"
-
-    @display(description="Money")
-    def money(self, fill: Fill) -> str:
-        """What it is worth."""
-        return fill.broker.get_environment_display()

@@ -8,9 +8,10 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from apps.core.admin import FactAdmin, OwnRelatedFilter
+from apps.core.admin import OwnRelatedFilter
 from apps.core.formats import NOTHING, price, quantity, signed_money
 from apps.trading.models import Difference, EquitySnapshot, Lot, Transfer
+from apps.trading.parts_admin import OfBrokerAdmin, describe_book
 
 
 class OpenLotFilter(admin.SimpleListFilter):
@@ -34,7 +35,7 @@ class OpenLotFilter(admin.SimpleListFilter):
 
 
 @admin.register(Lot)
-class LotAdmin(FactAdmin):
+class LotAdmin(OfBrokerAdmin):
     """What is held: which coins, since when, at what cost."""
 
     list_display = (
@@ -45,8 +46,7 @@ class LotAdmin(FactAdmin):
         "amount",
         "unit_cost",
         "total",
-        "money",
-        "book",
+        "whose",
     )
     list_filter = (OpenLotFilter, "origin", ("book__broker", OwnRelatedFilter))
     list_select_related = ("book__broker",)
@@ -92,21 +92,10 @@ class LotAdmin(FactAdmin):
         """Fees included."""
         return "not known" if lot.cost is None else f"{price(lot.cost)} {lot.cost_asset}"
 
-    @display(description="Money")
-    def money(self, lot: Lot) -> str:
-        """What it is worth."""
-        return lot.book.broker.get_environment_display()
-
-
-class OfBrokerAdmin(FactAdmin):
-    """Facts about a broker."""
-
-    list_select_related = ("broker",)
-
-    @display(description="Money")
-    def money(self, row: Any) -> str:
-        """What it is worth."""
-        return row.broker.get_environment_display()
+    @display(description="Book and money")
+    def whose(self, lot: Lot) -> SafeString:
+        """Whose it is and what it is worth."""
+        return describe_book(lot.book, lot.broker)
 
 
 @admin.register(Transfer)

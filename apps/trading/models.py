@@ -123,6 +123,11 @@ class Position(OwnedModel):
         return f"{self.symbol} of {self.book}"
 
     @property
+    def broker(self) -> Broker:
+        """Where it is."""
+        return self.book.broker
+
+    @property
     def is_open(self) -> bool:
         """Whether the cycle goes on."""
         return self.closed_at is None
@@ -369,6 +374,11 @@ class Lot(OwnedModel):
 
     def __str__(self) -> str:
         return f"{self.remaining} {self.asset} of {self.book}"
+
+    @property
+    def broker(self) -> Broker:
+        """Where the coins are."""
+        return self.book.broker
 
 
 class Transfer(OwnedModel):

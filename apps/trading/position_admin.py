@@ -11,18 +11,18 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 
-from apps.core.admin import FactAdmin, OwnRelatedFilter, dialog_link, leave_dialog
+from apps.core.admin import OwnRelatedFilter, dialog_link, leave_dialog
 from apps.core.formats import NOTHING, price, quantity, signed_money
 from apps.trading.forms import ExitsForm, OnceForm
 from apps.trading.models import Position
-from apps.trading.parts_admin import describe_book
+from apps.trading.parts_admin import OfBrokerAdmin, describe_book
 from apps.trading.protection import PositionClosed, set_exit_prices
 from apps.trading.selectors import unrealized_pnl, with_last_price
 from apps.trading.ticket import close_position
 
 
 @admin.register(Position)
-class PositionAdmin(FactAdmin):
+class PositionAdmin(OfBrokerAdmin):
     """Cycles from the first buy to flat."""
 
     list_display = (
@@ -46,10 +46,20 @@ class PositionAdmin(FactAdmin):
         ("symbol", "state", "money"),
         ("amount", "entry", "last"),
         ("unrealized", "realized"),
-        ("stop_loss_price", "take_profit_price"),
+        ("stop", "target"),
         ("book", "opened_at", "closed_at"),
     )
-    readonly_fields = ("state", "amount", "entry", "last", "unrealized", "realized", "money")
+    readonly_fields = (
+        "state",
+        "amount",
+        "entry",
+        "last",
+        "unrealized",
+        "realized",
+        "stop",
+        "target",
+        "money",
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With the last price."""
@@ -92,16 +102,21 @@ class PositionAdmin(FactAdmin):
             earned,
         )
 
-    @display(description="Money")
-    def money(self, position: Position) -> str:
-        """What it is worth."""
-        return position.book.broker.get_environment_display()
+    @display(description="Stop-loss")
+    def stop(self, position: Position) -> str:
+        """Where it ends a loss."""
+        return price(position.stop_loss_price)
+
+    @display(description="Take-profit")
+    def target(self, position: Position) -> str:
+        """Where it takes a profit."""
+        return price(position.take_profit_price)
 
     @display(description="Symbol, book and money")
     def what(self, position: Position) -> SafeString:
         """What is held, for whom, and what that is worth."""
-        of_book = describe_book(position.book, position.book.broker)
-        return format_html("{}<br>{}", position.symbol, of_book)
+        of_book = describe_book(position.book, position.broker)
+        return format_html("<div>{}{}</div>", position.symbol, of_book)
 
     @display(description="Actions")
     def changes(self, position: Position) -> SafeString | str:

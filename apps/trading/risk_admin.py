@@ -1,14 +1,18 @@
 """The pages of the limits of risk."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from apps.core.admin import OwnedAdmin
+from apps.core.formats import quantity, share
 from apps.domain.risk import RiskState
 from apps.trading.models import RiskChange, RiskScope
 from apps.trading.parts_admin import ReadOnlyInline
@@ -69,7 +73,7 @@ class RiskScopeAdmin(OwnedAdmin):
 
     form = RiskScopeForm
     inlines = (RiskChangeInline,)
-    list_display = ("whose", "state_label", "reason", *RISK_LIMITS)
+    list_display = ("whose", "state_label", "reason", "limits")
     list_select_related = ("broker", "book", "owner")
     readonly_fields = ("state_words", "reason", "changed_at")
     fieldsets = (
@@ -106,6 +110,17 @@ class RiskScopeAdmin(OwnedAdmin):
         of_everybody = obj is not None and obj.owner_id is None
         return request.user.is_superuser if of_everybody else super()._is_own(request, obj)
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """A new one has no state yet."""
+        first, *rest = super().get_fieldsets(request, obj)
+        if obj is None:
+            first = (None, {**first[1], "fields": (("broker", "book"),)})
+        return (first, *rest)
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        """A new one has no past yet."""
+        return self.inlines if obj else ()
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody: deleting one would resume what is stopped. A limit is emptied instead."""
         return False
@@ -121,6 +136,14 @@ class RiskScopeAdmin(OwnedAdmin):
             return "Each user"
         return str(scope.broker or scope.book or "All of mine")
 
+    @display(description="Limits")
+    def limits(self, scope: RiskScope) -> SafeString | str:
+        """Those there are, in words."""
+        lines = [(words,) for words in _describe_limits(scope)]
+        return (
+            format_html("<div>{}</div>", format_html_join("", "{}<br>", lines)) if lines else "none"
+        )
+
     @display(description="State")
     def state_words(self, scope: RiskScope) -> str:
         """What may be done."""
@@ -130,3 +153,18 @@ class RiskScopeAdmin(OwnedAdmin):
     def state_label(self, scope: RiskScope) -> tuple[str, str]:
         """Word and colour."""
         return scope.state, scope.get_state_display()
+
+
+def _describe_limits(scope: RiskScope) -> Iterator[str]:
+    if scope.max_order_value is not None:
+        yield f"an order: {quantity(scope.max_order_value)}"
+    if scope.max_position_value is not None:
+        yield f"a position: {quantity(scope.max_position_value)}"
+    if scope.max_open_positions is not None:
+        yield f"open positions: {scope.max_open_positions}"
+    if scope.max_orders_per_minute is not None:
+        yield f"orders a minute: {scope.max_orders_per_minute}"
+    if scope.max_daily_loss is not None:
+        yield f"daily loss: {quantity(scope.max_daily_loss)} USDT"
+    if scope.max_drawdown is not None:
+        yield f"drawdown: {share(scope.max_drawdown)}"

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.contrib.admin.views.decorators import staff_member_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.text import slugify
 from django.views.decorators.http import require_GET
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget
@@ -31,7 +32,9 @@ class StatementForm(forms.Form):
 
     def __init__(self, *args: Any, user: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["broker"].queryset = list_brokers(user)  # type: ignore[attr-defined]  # a ModelChoiceField
+        brokers = list_brokers(user)
+        self.fields["broker"].queryset = brokers  # type: ignore[attr-defined]  # a ModelChoiceField
+        self.initial = {"broker": brokers.first(), "year": timezone.now().year}
 
 
 @require_GET

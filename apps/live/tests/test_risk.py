@@ -1,6 +1,7 @@
 """The kill switch on every page, and the page of limits."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -150,6 +151,21 @@ def test_limits_are_saved_for_whom_they_are_meant(
 
     scope = RiskScope.objects.get(owner=alice)
     assert (scope.broker, scope.max_order_value, scope.state) == (broker, 100, "active")
+
+
+def test_the_list_tells_the_limits_in_words(trader: Client, alice: User) -> None:
+    RiskScope.objects.create(owner=alice, max_order_value=2000, max_drawdown=Decimal("0.2"))
+
+    page = trader.get(LIMITS).content.decode()
+
+    assert "an order: 2,000<br>drawdown: 20 %" in page
+
+
+def test_a_new_limit_has_no_state_and_no_past(trader: Client) -> None:
+    page = trader.get(f"{LIMITS}add/").content.decode()
+
+    assert "Why it is not active" not in page
+    assert "changes-TOTAL_FORMS" not in page
 
 
 @pytest.mark.parametrize(
