@@ -46,7 +46,7 @@ _NEW = (
 _KNOWN = (
     ("strategy", "series", "where"),
     ("state", "dates", "envelope"),
-    "parameters",
+    "tuned",
     "error",
 )
 
@@ -60,7 +60,16 @@ class ActivationAdmin(OwnedAdmin):
     list_filter = ("is_active",)
     list_select_related = ("version__strategy", "series__symbol", "book__broker")
     list_per_page = 20
-    readonly_fields = ("strategy", "series", "where", "envelope", "state", "dates", "error")
+    readonly_fields = (
+        "strategy",
+        "series",
+        "where",
+        "envelope",
+        "state",
+        "dates",
+        "tuned",
+        "error",
+    )
     actions_detail = ("sell", "suspend", "resume", "switch_version", "stop")
     change_form_outer_before_template = "admin/bots/activation/overview.html"
 
@@ -97,11 +106,28 @@ class ActivationAdmin(OwnedAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """An activation that exists is a fact."""
-        return (*self.readonly_fields, "parameters") if obj else ()
+        return self.readonly_fields if obj else ()
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody: its decisions and orders are history. Stop it instead."""
         return False
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """One way to save a new one, and nothing to save of what exists."""
+        context = {
+            "show_save": object_id is None,
+            "show_save_and_add_another": False,
+            "show_save_and_continue": False,
+        }
+        return super().changeform_view(
+            request, object_id, form_url, {**context, **(extra_context or {})}
+        )
 
     def change_view(
         self,
@@ -152,6 +178,12 @@ class ActivationAdmin(OwnedAdmin):
         if capital is None:
             return "all that is free"
         return f"{quantity(capital)} {activation.series.symbol.quote}"
+
+    @display(description="Parameters")
+    def tuned(self, activation: Activation) -> str:
+        """Those that were given; the others are what the code declares."""
+        given = ", ".join(f"{name} = {value}" for name, value in activation.parameters.items())
+        return given or "as the code declares them"
 
     @display(description="State", label=STATE_LABELS)
     def state(self, activation: Activation) -> str:

@@ -115,7 +115,11 @@ class Decision(OwnedModel):
     @property
     def value_words(self) -> str:
         """What the strategy looked at."""
-        return ", ".join(f"{name} = {value}" for name, value in self.values.items())
+        return ", ".join(f"{name} = {_shorten(value)}" for name, value in self.values.items())
+
+
+def _shorten(value: object) -> str:
+    return f"{value:.8g}" if isinstance(value, float) else str(value)
 
 
 class StrategyLog(OwnedModel):

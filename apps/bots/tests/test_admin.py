@@ -76,6 +76,18 @@ def test_a_symbol_that_the_exchange_does_not_list_is_refused(
     assert not Activation.objects.exists()
 
 
+def test_an_activation_shows_what_was_given_and_has_nothing_to_save(
+    client: Client, activation: Activation
+) -> None:
+    client.force_login(activation.owner)
+
+    address = reverse("admin:bots_activation_change", args=[activation.pk])
+    page = client.get(address).content.decode()
+
+    assert "fast = 5" in page
+    assert 'name="_save"' not in page
+
+
 @pytest.mark.parametrize("fast", ["5.5", "1000", "many"])
 def test_parameters_that_the_strategy_cannot_take_are_refused(
     client: Client, version: StrategyVersion, broker: Broker, symbol: Symbol, fast: str

@@ -43,6 +43,7 @@ def test_the_page_offers_what_was_found(desk: Client, version: StrategyVersion) 
 
     assert [row.literal.value for row in page.context["rows"]] == [14, 2.5]
     assert "<td>Slow EMA</td>" in page.content.decode()
+    assert "the editor</a>, from line 2 on" in page.content.decode()
 
 
 def test_the_changes_are_shown_before_anything_is_saved(
