@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 from django.db import IntegrityError, transaction
-from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.db.models import Case, F, Max, Min, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
 from apps.accounts.models import User
@@ -23,7 +23,7 @@ from apps.markets.history.columns import PRICES, CandleColumns
 from apps.markets.history.reading import list_missing
 from apps.markets.history.spans import Span, count_candles
 from apps.markets.history.storing import history_end_ms, record_asked, store_history
-from apps.markets.models import CandleDownload, Series, Symbol
+from apps.markets.models import AskedRange, Candle, CandleDownload, Series, Symbol
 
 #: Of a user, at a time.
 MAX_GOING_ON = 3
@@ -53,28 +53,50 @@ class _Superseded(Exception):
 
 @transaction.atomic
 def begin_download(
-    *, user: User, symbol: Symbol, timeframe: Timeframe, start: datetime, end: datetime
+    *, user: User | None, symbol: Symbol, timeframe: Timeframe, start: datetime, end: datetime
 ) -> CandleDownload:
     """Have workers fetch what is missing of these candles (`end` is not included). Who asks for what is
-    being downloaded already shares that download. Raises DownloadRefused."""
+    being downloaded already shares that download; nobody (None) asks from the shell, without a limit.
+    Raises DownloadRefused."""
     start, end = timeframe.floor(start), timeframe.floor(end)
     _check(symbol, timeframe, start, end)
     lock_until_commit("candle downloads")
+    askers = [user] if user else []
     series, _created = Series.objects.get_or_create(
         symbol=symbol, timeframe=timeframe, defaults={"is_followed": False}
     )
     going_on = CandleDownload.objects.filter(state__in=CandleDownload.GOING_ON)
     if shared := going_on.filter(series=series, start__lte=start, end__gte=end).first():
-        shared.asked_by.add(user)
+        shared.asked_by.add(*askers)
         return shared
-    if going_on.filter(asked_by=user).count() >= MAX_GOING_ON:
+    if user and going_on.filter(asked_by=user).count() >= MAX_GOING_ON:
         raise DownloadRefused(
             f"{MAX_GOING_ON} of your downloads are going on: wait for one of them, or cancel it."
         )
     download = CandleDownload.objects.create(series=series, start=start, end=end)
-    download.asked_by.add(user)
+    download.asked_by.add(*askers)
     enqueue_on_commit(TaskName.DOWNLOAD_CANDLES, download_id=download.pk)
     return download
+
+
+@transaction.atomic
+def begin_repair(*, user: User, series: Series, asks_again: bool = False) -> CandleDownload:
+    """Have workers fetch what is missing between the first and the last candle of a series; also what its
+    exchange did not have, if it `asks_again`. Raises DownloadRefused."""
+    candles = Candle.objects.filter(series=series)
+    span = candles.aggregate(first=Min("opened_at"), last=Max("opened_at"))
+    if span["first"] is None:
+        raise DownloadRefused("There is no candle yet that anything could be missing after.")
+    timeframe = Timeframe(series.timeframe)
+    if asks_again:
+        AskedRange.objects.filter(series=series).delete()
+    return begin_download(
+        user=user,
+        symbol=series.symbol,
+        timeframe=timeframe,
+        start=span["first"],
+        end=span["last"] + timeframe.duration,
+    )
 
 
 def _check(symbol: Symbol, timeframe: Timeframe, start: datetime, end: datetime) -> None:

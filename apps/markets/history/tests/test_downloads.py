@@ -11,13 +11,14 @@ from apps.exchanges.errors import ExchangeUnavailable, RateLimited, UnknownSymbo
 from apps.markets.history.downloads import (
     DownloadRefused,
     begin_download,
+    begin_repair,
     continue_download,
     leave_download,
     sweep_downloads,
 )
 from apps.markets.history.reading import list_asked, load_times
 from apps.markets.history.spans import Span
-from apps.markets.history.storing import store_history
+from apps.markets.history.storing import record_asked, store_history
 from apps.markets.history.tests.builders import columns, minute
 from apps.markets.history.tests.fakes import FakeExchange
 from apps.markets.models import CandleDownload, Series, Symbol
@@ -360,3 +361,33 @@ def test_a_market_that_does_not_run_is_refused(alice: User, symbol: Symbol) -> N
 
     with pytest.raises(DownloadRefused, match="needs the paper exchange with a replay market"):
         begin(alice, symbol)
+
+
+def test_a_repair_asks_for_the_gaps_alone(
+    series: Series, exchange: FakeExchange, alice: User
+) -> None:
+    Series.objects.update(is_followed=False)
+    store_history(series=series, candles=columns([3, 4, 8]))
+
+    repair = go_on(begin_repair(user=alice, series=series))
+
+    assert exchange.asked == [(5, 7)]
+    assert repair.message == "3 candles stored."
+
+
+def test_a_repair_may_ask_again_for_what_the_exchange_had_not(
+    series: Series, exchange: FakeExchange, alice: User
+) -> None:
+    store_history(series=series, candles=columns([3, 8]))
+    record_asked(series=series, span=Span.between(minute(0), minute(9)))
+
+    go_on(begin_repair(user=alice, series=series))
+    assert exchange.asked == []
+
+    go_on(begin_repair(user=alice, series=series, asks_again=True))
+    assert exchange.asked == [(4, 7)]
+
+
+def test_nothing_can_be_repaired_before_the_first_candle(series: Series, alice: User) -> None:
+    with pytest.raises(DownloadRefused, match="There is no candle yet"):
+        begin_repair(user=alice, series=series)
