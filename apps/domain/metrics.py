@@ -4,10 +4,9 @@ What is not defined (no losing trade, no variance, less than two days) is None, 
 """
 
 import math
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import compress, pairwise
 from typing import NamedTuple
 
 from apps.domain.chances import deflate_sharpe, two_sided_p
@@ -99,33 +98,34 @@ def measure_curve(
     )
 
 
-def measure_trades(
-    profits: Sequence[float], risks: Sequence[float | None] | None = None
-) -> TradeFigures:
-    """Figures of closed trades in their order; `risks` is what each would have lost at its stop-loss."""
-    count, ranked = len(profits), sorted(profits)
-    lost, first_won = bisect_left(ranked, 0.0), bisect_right(ranked, 0.0)
-    won = count - first_won
-    losses, wins, total = sum(ranked[:lost]), sum(ranked[first_won:]), math.fsum(ranked)
-    spread = _deviation(profits) if count > 1 else None
-    quality = math.sqrt(count) * (total / count) / spread if spread else None
-    streaks = _find_streaks(profits)
+def measure_trades(profits: Sequence[float], by_risk: Sequence[float] = ()) -> TradeFigures:
+    """Figures of closed trades in their order; `by_risk` is the profit of each that had a stop-loss, by what
+    it would have lost there."""
+    count = len(profits)
+    # One byte a trade: thousands of them are counted in no time.
+    is_won = bytes([profit > 0 for profit in profits])
+    is_lost = bytes([profit < 0 for profit in profits])
+    won, lost = is_won.count(1), is_lost.count(1)
+    gains, losses = math.fsum(compress(profits, is_won)), math.fsum(compress(profits, is_lost))
+    mean = (gains + losses) / count if count else None
+    spread = None if mean is None else _deviation(profits, mean)
+    quality = math.sqrt(count) * mean / spread if mean is not None and spread else None
     return TradeFigures(
         trades=count,
         won=won,
         lost=lost,
-        even=first_won - lost,
+        even=count - won - lost,
         win_rate=won / count if count else None,
-        profit_factor=wins / -losses if lost else None,
-        expectancy=total / count if count else None,
-        expectancy_per_risk=_per_risk(profits, risks or ()),
+        profit_factor=gains / -losses if lost else None,
+        expectancy=mean,
+        expectancy_per_risk=math.fsum(by_risk) / len(by_risk) if by_risk else None,
         sqn=quality,
-        average_win=wins / won if won else None,
+        average_win=gains / won if won else None,
         average_loss=losses / lost if lost else None,
-        best_trade=ranked[-1] if count else None,
-        worst_trade=ranked[0] if count else None,
-        longest_winning_streak=streaks[0],
-        longest_losing_streak=streaks[1],
+        best_trade=max(profits, default=None),
+        worst_trade=min(profits, default=None),
+        longest_winning_streak=_longest_run(is_won),
+        longest_losing_streak=_longest_run(is_lost),
         p_value=None if quality is None else two_sided_p(quality, count - 1),
     )
 
@@ -142,7 +142,8 @@ def _measure_returns(returns: Sequence[float], variants: int) -> _Ratios:
     if not returns:
         return _Ratios()
     annual = math.sqrt(DAYS_A_YEAR)
-    mean, spread = math.fsum(returns) / len(returns), _deviation(returns)
+    mean = math.fsum(returns) / len(returns)
+    spread = _deviation(returns, mean)
     losses = [r for r in returns if r < 0]
     downside = math.sqrt(math.fsum(r * r for r in losses) / len(returns))
     return _Ratios(
@@ -176,30 +177,14 @@ def _find_drawdown(equity: Sequence[float], times: Sequence[float]) -> _Drawdown
     return _Drawdown(share, money, days)
 
 
-def _deviation(values: Sequence[float]) -> float | None:
+def _deviation(values: Sequence[float], mean: float) -> float | None:
     """The standard deviation with n - 1; None where there is none."""
     if len(values) < 2:
         return None
-    mean = math.fsum(values) / len(values)
     spread = math.dist(values, [mean] * len(values)) / math.sqrt(len(values) - 1)
     return spread if spread > _NOISE * max(1.0, abs(mean)) else None
 
 
-def _per_risk(profits: Sequence[float], risks: Sequence[float | None]) -> float | None:
-    shares = [profit / risk for profit, risk in zip(profits, risks, strict=False) if risk]
-    return math.fsum(shares) / len(shares) if shares else None
-
-
-def _find_streaks(profits: Sequence[float]) -> tuple[int, int]:
-    """The most trades in a row that won, and that lost."""
-    won = lost = most_won = most_lost = 0
-    for profit in profits:
-        if profit > 0:
-            won, lost = won + 1, 0
-            most_won = max(most_won, won)
-        elif profit < 0:
-            won, lost = 0, lost + 1
-            most_lost = max(most_lost, lost)
-        else:
-            won = lost = 0
-    return most_won, most_lost
+def _longest_run(flags: bytes) -> int:
+    """The most ones in a row."""
+    return max(map(len, flags.split(b"\0")))

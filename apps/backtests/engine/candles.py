@@ -71,9 +71,9 @@ class History:
     @cached_property
     def gaps(self) -> Gaps | None:
         """The holes between these candles, if any."""
-        missing = np.diff(self.opened_at_ms) // self.duration_ms - 1
-        if not missing.any():
+        if self.ends_at_ms - self.opened_at_ms[0] == len(self) * self.duration_ms:
             return None
+        missing = np.diff(self.opened_at_ms) // self.duration_ms - 1
         longest = int(missing.argmax())
         return Gaps(
             holes=int(np.count_nonzero(missing)),

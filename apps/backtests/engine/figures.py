@@ -4,35 +4,46 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 import numpy as np
-import numpy.typing as npt
 
 from apps.backtests.engine.candles import Floats, History, Integers
 from apps.backtests.engine.positions import SIGNAL, Held, Refused
 from apps.backtests.engine.rules import Rules, price_bought
 from apps.domain.metrics import measure_curve, measure_trades
 
-#: Positions or refusals by the names of their fields.
-Table = npt.NDArray[np.void]
+#: Positions or refusals: the columns by the names of their fields.
+Table = Mapping[str, Floats]
 #: Every figure by its name; None where it is not defined.
 Metrics = Mapping[str, float | int | None]
-HELD = np.dtype([(name, np.float64) for name in Held._fields])
-REFUSED = np.dtype([(name, np.float64) for name in Refused._fields])
 DAY_MS = 86_400_000
+
+
+def table_of(kind: type[Held] | type[Refused], columns: Floats) -> Table:
+    """Columns with their names."""
+    return dict(zip(kind._fields, columns, strict=True))
+
+
+def closed_of(positions: Table) -> Table:
+    """All positions but the last where that is still open."""
+    exits = positions["exit_row"]
+    count = len(exits) - (len(exits) > 0 and exits[-1] < 0)
+    return {name: column[:count] for name, column in positions.items()}
 
 
 def mark(positions: Table, close: Floats, balance: float) -> Floats:
     """Cash and coins at the close of each candle."""
-    count = 2 * len(positions) + 1
+    count = 2 * len(positions["entry_row"]) + 1
     changes = np.empty((2, count))
     rows = np.empty(count + 1, np.int64)
     rows[0], rows[-1] = 0, len(close)
     rows[1:-1:2] = positions["entry_row"]
-    rows[2:-1:2] = np.where(positions["exit_row"] >= 0, positions["exit_row"], len(close))
+    rows[2:-1:2] = np.where(positions["exit_row"] < 0, len(close), positions["exit_row"])
     changes[:, 0] = balance, 0.0
     changes[:, 1::2] = positions["cash"], positions["coins"]
     changes[:, 2::2] = positions["cash_after"], positions["dust_after"]
-    cash, coins = np.repeat(changes, np.diff(rows), axis=1)
-    equity: Floats = cash + coins * close
+    equity: Floats
+    equity, coins = np.repeat(changes, np.diff(rows), axis=1)
+    coins *= close
+    equity += coins
     return equity
 
 
@@ -61,31 +72,34 @@ def measure(
 ) -> Metrics:
     """All figures of a run that began after the close of candle `first`."""
     moments, values = by_day(history, equity, balance, first)
-    closed = positions[positions["exit_row"] >= 0]
+    closed = closed_of(positions)
     entries, exits = closed["entry_row"].astype(np.int64), closed["exit_row"].astype(np.int64)
-    risks = closed["quantity"] * (closed["entry_price"] - closed["stop"])
-    times = history.opened_at_ms
-    holding = (times[exits] - times[entries]) / 1000
+    holding = (history.opened_at_ms[exits] - history.opened_at_ms[entries]) / 1000
+    bought = positions["quantity"] * positions["entry_price"]
+    sold = closed["sold"] * closed["exit_price"]
     return {
         **asdict(
             measure_curve(values.tolist(), days=(moments / DAY_MS).tolist(), variants=variants)
         ),
-        **asdict(
-            measure_trades(closed["pnl"].tolist(), np.where(closed["stop"] > 0, risks, 0).tolist())
-        ),
-        "open_trades": len(positions) - len(closed),
+        **asdict(measure_trades(closed["pnl"].tolist(), _by_risk(closed).tolist())),
+        "open_trades": len(bought) - len(sold),
         "buy_and_hold": _buy_and_hold(history, rules, first, len(equity)),
-        "average_holding_seconds": float(holding.mean()) if len(closed) else None,
-        "longest_holding_seconds": float(holding.max()) if len(closed) else None,
+        "average_holding_seconds": float(holding.mean()) if len(sold) else None,
+        "longest_holding_seconds": float(holding.max()) if len(sold) else None,
         "exposure": _count_held(positions, len(equity)) / (len(equity) - first),
-        "turnover": float(
-            (positions["quantity"] * positions["entry_price"]).sum()
-            + (closed["sold"] * closed["exit_price"]).sum()
-        ),
+        "turnover": float(bought.sum() + sold.sum()),
         "fees": float(positions["entry_fee"].sum() + positions["exit_fee"].sum()),
         "slippage": float(positions["slippage"].sum()),
         "refused_orders": refused_orders,
     }
+
+
+def _by_risk(closed: Table) -> Floats:
+    """The profits of those with a stop-loss by what they would have lost there, before fees."""
+    risks = closed["quantity"] * (closed["entry_price"] - closed["stop"])
+    has_stop = closed["stop"] > 0
+    shares: Floats = closed["pnl"][has_stop] / risks[has_stop]
+    return shares
 
 
 def _buy_and_hold(history: History, rules: Rules, first: int, rows: int) -> float | None:

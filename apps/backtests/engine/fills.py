@@ -82,7 +82,7 @@ def walk(
             return trades, refusals, first - 1
         denial, position = buy(rules, float(first), prices.open[first], wish, cash, dust)
         if denial != ACCEPTED:
-            if refusals < len(refused):
+            if refusals < refused.shape[1]:
                 put(
                     refused,
                     refusals,
@@ -179,6 +179,6 @@ def skip(rows: Rows, start: int, first: int) -> int:
 
 
 def put(table: Floats, row: int, values: tuple[float, ...]) -> None:
-    """Write a row of a table."""
+    """Write a row of a table, whose columns come first."""
     for column in range(len(values)):
-        table[row, column] = values[column]
+        table[column, row] = values[column]

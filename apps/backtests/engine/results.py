@@ -164,8 +164,8 @@ class BacktestResult:
         return [self._trade_of(row) for row in self._rows(self.positions)]
 
     def _rows(self, table: Table) -> list[dict[str, float]]:
-        names = table.dtype.names or ()
-        return [dict(zip(names, row, strict=True)) for row in table.tolist()]
+        columns = [column.tolist() for column in table.values()]
+        return [dict(zip(table, row, strict=True)) for row in zip(*columns, strict=True)]
 
     def _time(self, row: float) -> int:
         return int(self.opened_at_ms[int(row)])

@@ -9,7 +9,7 @@ import numpy as np
 from apps.backtests.engine.candles import Floats, History, Integers, sealed
 from apps.backtests.engine.evaluation.asking import read_wish
 from apps.backtests.engine.evaluation.signals import Numbers, Signals, at
-from apps.backtests.engine.figures import HELD, REFUSED, Table
+from apps.backtests.engine.figures import Table, table_of
 from apps.backtests.engine.fills import Answers, Finer, Prices, walk
 from apps.backtests.engine.positions import Held, Refused
 from apps.backtests.engine.rules import Rules
@@ -42,18 +42,19 @@ def settle(
     """The fills of answers that are known for every candle."""
     prices, finer = prices_of(candles), finer_of(candles, detail)
     answers = _answers_of(signals, settings.warmup)
-    held = np.empty((len(answers.entries) + 1, len(Held._fields)))
-    refused = np.empty((min(len(answers.entries), MOST_REFUSED), len(Refused._fields)))
+    held = np.empty((len(Held._fields), len(answers.entries)))
+    refused = np.empty((len(Refused._fields), min(len(answers.entries), MOST_REFUSED)))
     tables = (settings.balance, held, refused)
     if compiled := sys.modules.get(_COMPILED):
         trades, refusals, stopped = compiled.walk(rules, prices, finer, answers, *tables)
     else:
         columns = (as_lists(prices), as_lists(finer), as_lists(answers))
         trades, refusals, stopped = walk(rules, *columns, *tables)
-    cash = held[trades - 1, -2] if trades else settings.balance
+    positions = table_of(Held, held[:, :trades])
+    cash = positions["cash_after"][-1] if trades else settings.balance
     return Settled(
-        positions=held[:trades].view(HELD).reshape(-1),
-        refused=refused[:refusals].view(REFUSED).reshape(-1),
+        positions=positions,
+        refused=table_of(Refused, refused[:, :refusals]),
         refused_orders=refusals,
         rows=len(candles) if stopped < 0 else stopped + 1,
         failure=None if stopped < 0 else _find_fault(signals, stopped, cash),

@@ -1,14 +1,14 @@
 """A run candle by candle: after each close the strategy is asked."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from apps.backtests.engine.candles import History
+from apps.backtests.engine.candles import Floats, History
 from apps.backtests.engine.evaluation.asking import Asker, read_flag, read_wish
-from apps.backtests.engine.figures import HELD, REFUSED
+from apps.backtests.engine.figures import table_of
 from apps.backtests.engine.fills import Finer, Prices, end, resolve
 from apps.backtests.engine.positions import SIGNAL, Held, Position, Refused, buy, keep, sell
 from apps.backtests.engine.rules import ACCEPTED, NOTHING, Rules
@@ -157,14 +157,18 @@ def simulate(
     except (Exception, SystemExit) as error:  # noqa: BLE001  the strategy's code raises what it likes
         failure = error
     return Settled(
-        positions=np.array(simulation.held, np.float64).view(HELD).reshape(-1),
-        refused=np.array(simulation.refused, np.float64).view(REFUSED).reshape(-1),
+        positions=table_of(Held, _columns(simulation.held, Held)),
+        refused=table_of(Refused, _columns(simulation.refused, Refused)),
         refused_orders=simulation.refused_orders,
         rows=simulation.row + 1,
         failure=failure,
         unready=first - settings.warmup,
         excuse=excuse,
     )
+
+
+def _columns(rows: Sequence[Held] | Sequence[Refused], kind: type[Held] | type[Refused]) -> Floats:
+    return np.array(rows, np.float64).reshape(-1, len(kind._fields)).T
 
 
 def _find_first_answer(

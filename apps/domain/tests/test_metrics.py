@@ -84,8 +84,15 @@ def test_a_profit_of_zero_is_neither_won_nor_lost() -> None:
     assert figures.win_rate == 1 / 3
 
 
-def test_expectancy_by_what_was_risked_leaves_out_trades_without_a_stop() -> None:
-    assert measure_trades([20, -10, 7], [10, 10, None]).expectancy_per_risk == 0.5
+def test_expectancy_per_unit_risked_is_of_trades_with_a_stop() -> None:
+    assert measure_trades([20, -10, 7], [2, -1]).expectancy_per_risk == 0.5
+    assert measure_trades([20, -10, 7]).expectancy_per_risk is None
+
+
+def test_a_streak_ends_with_a_trade_that_is_even() -> None:
+    figures = measure_trades([1, 1, 0, 1, -1, -1, -1])
+
+    assert (figures.longest_winning_streak, figures.longest_losing_streak) == (2, 3)
 
 
 def test_a_sharpe_ratio_that_was_searched_for_is_deflated() -> None:
