@@ -24,7 +24,7 @@ class Holding:
     @property
     def strategy(self) -> Strategy:
         """Whose it is."""
-        return self.position.book.activation.version.strategy  # type: ignore[attr-defined]  # of an app above
+        return self.position.book.activation.version.strategy
 
     @property
     def money(self) -> str:
