@@ -15,6 +15,7 @@ from apps.backtests.engine.settling import Settled, settle
 from apps.backtests.engine.simulation import Cancelled, Report, simulate
 from apps.domain.markets import Market
 from apps.strategies.contract.answers import StrategyFailed
+from apps.strategies.contract.parameters import merge, read_schema
 from apps.strategies.contract.strategy import Strategy
 
 #: Told the candles that are done, how many there are, and the positions so far.
@@ -49,7 +50,7 @@ def run_backtest(  # noqa: PLR0913  what a run depends on, each by its name
         slippage_bps=slippage_bps,
         mode=Mode(mode),
         market=market,
-        params=dict(params or {}),
+        params=merge(read_schema(strategy.STRATEGY_PARAMS), params or {}),
         warmup=warmup,
         finalize=finalize,
     )
