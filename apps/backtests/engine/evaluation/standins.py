@@ -7,21 +7,18 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 import pandas as pd
 
+from apps.backtests.engine.evaluation.signals import StepsAside
+
 T = TypeVar("T")
 Number = int | float | np.number[Any] | np.bool_
 
 
-class Reader(ABC):
-    """Reads whole columns for the candles in question: for all of them at once, or for one.
+class WholeHistory:
+    """Candles in whole columns, and what is computed of them: once, however often it is asked."""
 
-    `end` is how many of the newest rows are left out, `size` how many of those before are there at most
-    (None: all). Results are kept under a key, so that code that is run again finds them."""
-
-    #: Whether one question stands for all candles, so that nothing may happen but the answer.
-    asks_all = False
-
-    def __init__(self, index: pd.DatetimeIndex) -> None:
-        self.index = index
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame
+        self.columns = {name: frame[name] for name in frame}
         self._kept: dict[Hashable, Any] = {}
 
     def once(self, key: Hashable, make: Callable[[], T], *operands: object) -> T:
@@ -32,9 +29,31 @@ class Reader(ABC):
         found: T = self._kept[key][0]
         return found
 
-    @abstractmethod
+
+class Reader(ABC):
+    """Reads whole columns for the candles in question: for all of them at once, or for one.
+
+    `end` is how many of the newest rows are left out, `size` how many of those before are there at most
+    (None: all)."""
+
+    #: Whether one question stands for all candles, so that nothing may happen but the answer.
+    asks_all = False
+
+    def __init__(self, history: WholeHistory) -> None:
+        self.history = history
+        self.index: pd.DatetimeIndex = history.frame.index
+        self.once = history.once
+        self.aside: StepsAside | None = None
+
     def refuse(self, what: str) -> NoReturn:
         """Step aside, since `what` is asked."""
+        self.aside = self.aside or StepsAside(f"it asks {what}")
+        raise self.aside
+
+    def check(self) -> None:
+        """Step aside where the strategy swallowed that, as a bare `except` does."""
+        if self.aside:
+            raise self.aside
 
     @abstractmethod
     def number(self, series: "pd.Series[Any]", back: int) -> Any:

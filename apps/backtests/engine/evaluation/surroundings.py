@@ -1,14 +1,14 @@
-"""What a strategy's own module sees while it is asked for many candles: our names in front of those of
-Python and of the libraries. Nothing else in the process sees them."""
+"""A copy of a strategy whose code sees our names in front of those of Python and of the libraries: what
+can't be said of many candles is refused there. The strategy itself and its module stay as they are."""
 
 import builtins
 import datetime as dt
 import math
+import operator
 import random
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FunctionType, ModuleType
+from collections.abc import Callable
+from types import CellType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -32,29 +32,6 @@ _CLOCKS = (dt.datetime, dt.date, pd.Timestamp)
 _NOW = frozenset({"now", "today", "utcnow"})
 _IS_MISSING = (pd.isna, pd.isnull, math.isnan)
 _IS_THERE = (pd.notna, pd.notnull)
-
-
-@contextmanager
-def surround(strategy_class: type[Strategy], reader: Reader) -> Iterator[None]:
-    """Let the strategy's module see our names until the block is left. Refuses a strategy that changed its
-    module or classes meanwhile: that would carry something from one candle to the next."""
-    spaces = _list_spaces(strategy_class)
-    originals = [dict(space) for space in spaces]
-    shared = _list_shared(strategy_class, originals)
-    names = _Names(reader)
-    for space in spaces:
-        space.update(names.builtins | {name: names.replace(value) for name, value in space.items()})
-    ours = [dict(space) for space in spaces]
-    with _importing(spaces, names.replace):
-        try:
-            yield
-            unchanged = all(map(_is_same, map(_flatten, ours), map(_flatten, spaces)))
-        finally:
-            for space, original in zip(spaces, originals, strict=True):
-                space.clear()
-                space.update(original)
-    if not unchanged or not _is_same(shared, _list_shared(strategy_class, originals)):
-        reader.refuse("to keep something for the next candle")
 
 
 class Refused(StandIn):
@@ -164,73 +141,103 @@ class _Float(metaclass=_FloatType):
     """`float`, which also takes what stands for one."""
 
 
-@contextmanager
-def _importing(spaces: list[Space], replace: Callable[[Any], Any]) -> Iterator[None]:
-    """Modules that the strategy imports inside its methods are replaced too."""
-    original = builtins.__import__
-
-    def import_for(name: str, importer: Any = None, *args: Any) -> Any:
-        module = original(name, importer, *args)
-        return replace(module) if any(importer is space for space in spaces) else module
-
-    builtins.__import__ = import_for  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        builtins.__import__ = original
+def surround(strategy_class: type[Strategy], reader: Reader) -> "Surrounded":
+    """The copy that is asked by `reader`."""
+    return Surrounded(strategy_class, reader)
 
 
-def _list_spaces(strategy_class: type[Strategy]) -> list[Space]:
-    """The module-level names of the methods that the strategy's author wrote."""
-    functions = [
-        getattr(value, "__func__", getattr(value, "fget", value))
-        for one in _list_classes(strategy_class)
-        for value in vars(one).values()
-    ]
-    found = {
-        id(one.__globals__): one.__globals__ for one in functions if isinstance(one, FunctionType)
-    }
-    return list(found.values())
+class Surrounded:
+    """A copy of a strategy's class, of its bases, and of the functions of their modules."""
+
+    def __init__(self, strategy_class: type[Strategy], reader: Reader) -> None:
+        self._reader = reader
+        self._names = _Names(reader)
+        self._spaces: dict[int, Space] = {}
+        self._classes: dict[type, type] = {}
+        self.strategy_class: type[Strategy] = self._copy_class(strategy_class)
+        self._before = self._list_shared()
+
+    def check(self) -> None:
+        """Refuse a strategy that changed what outlives an instance: that would carry something from one
+        candle to the next."""
+        after = self._list_shared()
+        if len(after) != len(self._before) or any(map(operator.is_not, self._before, after)):
+            self._reader.refuse("to keep something for the next candle")
+
+    def _copy_class(self, one: type) -> Any:
+        if one in Strategy.__mro__ or not _has_functions(one):
+            return one
+        if one not in self._classes:
+            if "__slots__" in vars(one):
+                self._reader.refuse("for slots")
+            cell = CellType()
+            bases = tuple(map(self._copy_class, one.__bases__))
+            held = {
+                name: self._copy_attribute(value, cell)
+                for name, value in vars(one).items()
+                if name not in ("__dict__", "__weakref__")
+            }
+            self._classes[one] = cell.cell_contents = type(one)(one.__name__, bases, held)
+        return self._classes[one]
+
+    def _copy_attribute(self, value: Any, cell: CellType) -> Any:
+        if isinstance(value, staticmethod | classmethod):
+            return type(value)(self._copy_attribute(value.__func__, cell))
+        if isinstance(value, property):
+            return property(*(self._copy_attribute(one, cell) for one in (value.fget, value.fset)))
+        return self._copy_function(value, cell) if isinstance(value, FunctionType) else value
+
+    def _copy_function(self, function: FunctionType, cell: CellType | None = None) -> FunctionType:
+        """The same code in our names; `cell` is the class that super() means in it."""
+        closure = function.__closure__
+        if cell is not None and closure is not None:
+            free = zip(function.__code__.co_freevars, closure, strict=True)
+            closure = tuple(cell if name == "__class__" else one for name, one in free)
+        copied = FunctionType(
+            function.__code__,
+            self._copy_space(function.__globals__),
+            function.__name__,
+            function.__defaults__,
+            closure,
+        )
+        copied.__kwdefaults__ = function.__kwdefaults__
+        copied.__dict__.update(function.__dict__)
+        return copied
+
+    def _copy_space(self, space: Space) -> Space:
+        """The names of a module."""
+        if id(space) not in self._spaces:
+            ours = self._spaces[id(space)] = dict(space)
+            known = {**vars(builtins), **self._names.builtins}
+            ours["__builtins__"] = known | {"__import__": self._import}
+            for name, value in space.items():
+                if isinstance(value, FunctionType) and value.__globals__ is space:
+                    ours[name] = self._copy_function(value)
+                elif name != "__builtins__":
+                    ours[name] = self._names.replace(value)
+        return self._spaces[id(space)]
+
+    def _import(self, *args: Any, **options: Any) -> Any:
+        return self._names.replace(builtins.__import__(*args, **options))
+
+    def _list_shared(self) -> list[Any]:
+        """All that outlives an instance, laid out flat: names, attributes of classes, items of containers."""
+        held = [*self._spaces.values(), *map(vars, self._classes.values())]
+        values = [value for one in held for value in one.values()]
+        functions = [one for one in values if isinstance(one, FunctionType)]
+        values += [one for function in functions for one in function.__defaults__ or ()]
+        values += [one for function in functions for one in vars(function).values()]
+        containers = [one for one in values if type(one) in (dict, list, set, deque)]
+        return [item for one in (*held, *containers) for item in _flatten(one)]
 
 
-def _list_classes(strategy_class: type[Strategy]) -> list[type]:
-    return [one for one in strategy_class.__mro__ if one not in Strategy.__mro__]
-
-
-def _list_shared(strategy_class: type[Strategy], spaces: list[Space]) -> list[Any]:
-    """All that outlives an instance, laid out flat: attributes of classes, items of containers."""
-    classes = [
-        *_list_classes(strategy_class),
-        *(
-            value
-            for space in spaces
-            for value in space.values()
-            if isinstance(value, type) and value.__module__ == space.get("__name__")
-        ),
-    ]
-    values = [*spaces, *map(vars, classes)]
-    containers = [
-        one
-        for held in values
-        for one in held.values()
-        if isinstance(one, dict | list | set | deque)
-    ]
-    defaults = [
-        default
-        for held in values
-        for one in held.values()
-        if isinstance(one, FunctionType)
-        for default in (*(one.__defaults__ or ()), *vars(one).values())
-        if isinstance(default, dict | list | set | deque)
-    ]
-    return [item for one in (*map(vars, classes), *containers, *defaults) for item in _flatten(one)]
+def _has_functions(one: type) -> bool:
+    return one.__module__ != "builtins" and any(
+        isinstance(value, FunctionType) for value in vars(one).values()
+    )
 
 
 def _flatten(held: Any) -> list[Any]:
     if hasattr(held, "items"):
-        return [item for pair in held.items() for item in pair]
+        return [item for pair in list(held.items()) for item in pair]
     return list(held)
-
-
-def _is_same(before: list[Any], after: list[Any]) -> bool:
-    return len(before) == len(after) and all(map(lambda one, other: one is other, before, after))

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from apps.backtests.engine.evaluation.frames import Frame
 from apps.backtests.engine.evaluation.signals import Flags, Numbers, Signals, StepsAside
-from apps.backtests.engine.evaluation.standins import StandIn, is_number
+from apps.backtests.engine.evaluation.standins import StandIn, WholeHistory, is_number
 from apps.backtests.engine.evaluation.surroundings import surround
 from apps.backtests.engine.evaluation.values import AllCandles, Balance, Value
 from apps.strategies.contract.answers import MAX_TAKE_PROFIT
@@ -21,18 +20,20 @@ from apps.strategies.contract.strategy import Strategy
 
 def trace(
     strategy_class: type[Strategy],
-    frame: pd.DataFrame,
+    history: WholeHistory,
     params: Mapping[str, Any],
     *,
     warmup: int = 0,
 ) -> Signals:
     """Ask the unmodified class what it answers after each candle but the first `warmup`. Raises StepsAside
     where that can't be known for all of them at once."""
-    if len(frame) <= warmup:
+    if len(history.frame) <= warmup:
         raise StepsAside("there are no candles to ask about")
-    reader = AllCandles(frame.index, warmup)
-    with surround(strategy_class, reader):
-        return _Questions(strategy_class, frame, params, reader).ask()
+    reader = AllCandles(history, warmup)
+    surrounded = surround(strategy_class, reader)
+    signals = _Questions(surrounded.strategy_class, params, reader).ask()
+    surrounded.check()
+    return signals
 
 
 class HeldPosition(StandIn):
@@ -65,12 +66,10 @@ class _Questions:
     def __init__(
         self,
         strategy_class: type[Strategy],
-        frame: pd.DataFrame,
         params: Mapping[str, Any],
         reader: AllCandles,
     ) -> None:
         self._class = strategy_class
-        self._columns = {name: frame[name] for name in frame}
         self._params = params
         self._reader = reader
 
@@ -116,7 +115,7 @@ class _Questions:
 
     def _build(self, position: Any) -> Strategy:
         return self._class.build(
-            candles=Frame(self._reader, dict(self._columns)),
+            candles=Frame(self._reader, self._reader.history.columns.copy()),
             balance=Balance(0.0, 1.0, self._reader),  # type: ignore[arg-type]
             position=position,
             params=self._params,

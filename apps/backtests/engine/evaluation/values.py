@@ -1,16 +1,23 @@
 """Numbers of all candles at once, each of which a strategy takes for the number of one."""
 
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Hashable
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from apps.backtests.engine.evaluation.forks import Forks
-from apps.backtests.engine.evaluation.standins import Reader, StandIn, is_number, key_of
+from apps.backtests.engine.evaluation.standins import (
+    Reader,
+    StandIn,
+    WholeHistory,
+    is_number,
+    key_of,
+)
 from apps.backtests.engine.evaluation.windows import nothing, reduce_windows
 
+T = TypeVar("T")
 Array = npt.NDArray[Any]
 _DIVISIONS = frozenset({np.true_divide, np.floor_divide, np.remainder})
 
@@ -20,11 +27,19 @@ class AllCandles(Reader):
 
     asks_all = True
 
-    def __init__(self, index: pd.DatetimeIndex, start: int) -> None:
-        super().__init__(index)
+    def __init__(self, history: WholeHistory, start: int) -> None:
+        super().__init__(history)
         self.start = start
-        self.candles = len(index) - start
+        self.candles = len(self.index) - start
         self.forks = Forks(self.candles)
+        self._kept: dict[Hashable, tuple[Any, Any]] = {}
+
+    def keep(self, key: Hashable, make: Callable[[], T], *operands: object) -> T:
+        """A value, made only the first time that this key is asked; `operands` are whose ids are in it."""
+        if key not in self._kept:
+            self._kept[key] = (make(), operands)
+        found: T = self._kept[key][0]
+        return found
 
     def refuse(self, what: str) -> NoReturn:
         raise self.forks.step_aside(f"it asks {what}")
@@ -35,7 +50,7 @@ class AllCandles(Reader):
                 f"row {-1 - back} where there are {self.start + self.forks.first() + 1} candles"
             )
         key = ("number", id(series), back)
-        return self.once(key, lambda: Value(self._read(series, back, np.nan), self), series)
+        return self.keep(key, lambda: Value(self._read(series, back, np.nan), self), series)
 
     def figure(
         self,
@@ -54,19 +69,19 @@ class AllCandles(Reader):
             return Value(self._read(pd.Series(found), end, nothing(name)), self)
 
         key = ("figure", id(series), end, size, name, repr(options))
-        return self.once(key, make, series)
+        return self.keep(key, make, series)
 
     def count(self, end: int, size: int | None) -> "Value | int":
         if size is not None and self.start + 1 - end >= size:
             return size
-        return self.once(
+        return self.keep(
             ("count", end, size), lambda: Value(self._count(end, size), self, python=True)
         )
 
     def time(self, back: int) -> "Moment":
         if back > self.start + self.forks.first():
             self.refuse("a time before the first candle")
-        return self.once(("time", back), lambda: Moment(back, self))
+        return self.keep(("time", back), lambda: Moment(back, self))
 
     def compute(self, function: Callable[..., Array], *operands: Any) -> "Value":
         """The value that `function` makes of arrays and numbers."""
@@ -79,7 +94,7 @@ class AllCandles(Reader):
             with np.errstate(all="ignore"):
                 return Value(np.asarray(function(*arrays)), self, python=python)
 
-        return self.once((function, *map(key_of, operands)), make, *operands)
+        return self.keep((function, *map(key_of, operands)), make, *operands)
 
     def _read(self, series: "pd.Series[Any]", back: int, missing: float) -> Array:
         values = _to_array(series)
@@ -159,7 +174,7 @@ class Value(StandIn):
     def item(self) -> "Value":
         """As a number of Python's own."""
         key = ("item", id(self))
-        return self._reader.once(key, lambda: Value(self._array, self._reader, python=True), self)
+        return self._reader.keep(key, lambda: Value(self._array, self._reader, python=True), self)
 
     def is_missing(self) -> "Value":
         """Whether it is NaN."""

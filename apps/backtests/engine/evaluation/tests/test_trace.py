@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from apps.backtests.engine.evaluation.signals import StepsAside
+from apps.backtests.engine.evaluation.standins import WholeHistory
 from apps.backtests.engine.evaluation.tests.asking import ask, load, make_frame, read, write
 from apps.backtests.engine.evaluation.trace import trace
 from apps.strategies.catalogue import get_sample
@@ -94,7 +95,7 @@ REFUSALS = {
 def test_a_sample_is_answered_as_by_new_instances(name: str) -> None:
     strategy_class = load(get_sample(name).code)
 
-    signals = trace(strategy_class, FRAME, {})
+    signals = trace(strategy_class, WholeHistory(FRAME), {})
 
     rows = {*range(0, 60, 3), *range(60, 700, 50), *np.flatnonzero(signals.long)[:8].tolist()}
     assert [read(signals, row) for row in rows] == [
@@ -107,7 +108,7 @@ def test_a_sample_is_answered_as_by_new_instances(name: str) -> None:
 def test_what_authors_write_is_answered_for_all_candles(body: str) -> None:
     strategy_class = write(body)
 
-    signals = trace(strategy_class, FRAME, {}, warmup=40)
+    signals = trace(strategy_class, WholeHistory(FRAME), {}, warmup=40)
 
     rows = range(40, len(FRAME), 23)
     assert signals.long[rows].tolist() == [ask(strategy_class, FRAME, row)[0] for row in rows]
@@ -117,11 +118,11 @@ def test_what_authors_write_is_answered_for_all_candles(body: str) -> None:
 @pytest.mark.parametrize(("body", "words"), REFUSALS.values(), ids=REFUSALS)
 def test_what_is_not_known_for_all_candles_steps_aside(body: str, words: str) -> None:
     with pytest.raises(StepsAside, match=words):
-        trace(write(body), FRAME, {}, warmup=40)
+        trace(write(body), WholeHistory(FRAME), {}, warmup=40)
 
 
 def test_a_handler_cant_hide_that_it_steps_aside() -> None:
     body = "try:\n    return int(self.candles['close'].iloc[-1]) > 100\nexcept:\n    return False"
 
     with pytest.raises(StepsAside, match="int"):
-        trace(write(body), FRAME, {}, warmup=40)
+        trace(write(body), WholeHistory(FRAME), {}, warmup=40)

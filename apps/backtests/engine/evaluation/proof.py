@@ -1,0 +1,140 @@
+"""Whether two ways to ask a strategy agree."""
+
+from collections.abc import Callable, Iterable, Mapping
+from math import isclose
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from apps.backtests.engine.evaluation.asking import Asker, read_flag, read_wish
+from apps.backtests.engine.evaluation.plain import PlainAsker
+from apps.backtests.engine.evaluation.signals import Signals, at
+from apps.strategies.contract.strategy import PositionView, Strategy
+
+#: Makes an asker that knows a part of the history.
+MakeAsker = Callable[[pd.DataFrame], Asker]
+#: Signals of each kind, and candles without one, at which answers are compared.
+_MOST = 500
+#: Rows compared one by one where indicators have just begun.
+_FIRST = 8
+#: A new instance on more candles than this takes too long to be asked often.
+_SHORT = 2_000
+_WINDOWS = 2
+#: Later candles that a window shows to the faster way, and none of which the plain one sees.
+_LATER = 400
+_PER_WINDOW = 3
+#: An answer that depends on the balance shows at one of them.
+_BALANCES = (1_000.0, 12_345.67, 50.0)
+_POSITION = PositionView(side="long", quantity=0.5, entry_price=101.0, unrealized_pnl=1.25)
+
+
+class SignalsAsker:
+    """Signals, asked for one candle after the other."""
+
+    def __init__(self, signals: Signals) -> None:
+        self._signals = signals
+
+    def should_long(self, i: int, _balance: float) -> bool:
+        """Whether to buy."""
+        return bool(self._signals.long[i])
+
+    def should_short(self, i: int, _balance: float, _position: PositionView) -> bool:
+        """Whether to sell."""
+        return bool(self._signals.exit[i])
+
+    def position_size(self, i: int, balance: float) -> float:
+        """Quote currency to spend."""
+        return self._signals.size(i, balance)
+
+    def stop_loss(self, i: int, _balance: float) -> float:
+        """A fraction of the entry price, 0 for none."""
+        return at(self._signals.stop_loss, i)
+
+    def take_profit(self, i: int, _balance: float) -> float:
+        """A fraction of the entry price, 0 for none."""
+        return at(self._signals.take_profit, i)
+
+
+def find_difference(one: Asker, other: Asker, rows: Iterable[int]) -> int | None:
+    """The first of these rows, in order, on which they do not answer alike."""
+    return next((row for row in rows if not _is_alike(_ask(one, row), _ask(other, row))), None)
+
+
+def pick_rows(first: int, rows: int, signals: Signals | None = None) -> list[int]:
+    """Rows to compare: signals, or 500 of each kind, as many candles of any kind, and the first ones."""
+    chance = np.random.default_rng(0)
+    asked = np.arange(first, rows)
+    kinds = [np.flatnonzero(flags) for flags in (signals.long, signals.exit)] if signals else []
+    picked = [asked[:_FIRST], *(_take(kind, chance) for kind in (asked, *kinds))]
+    return [int(row) for row in np.unique(np.concatenate(picked))]
+
+
+def pick_early(rows: list[int]) -> list[int]:
+    """Those of the rows to compare at which a new instance still sees few candles."""
+    early = [row for row in rows if row < rows[0] + _SHORT]
+    return [*early[:_FIRST], *_spread(early[_FIRST:], _FIRST)]
+
+
+def find_foresight(
+    make: MakeAsker,
+    strategy_class: type[Strategy],
+    frame: pd.DataFrame,
+    params: Mapping[str, Any],
+    rows: list[int],
+) -> int | None:
+    """The first row at which an asker that was given later candles too answers otherwise than a new
+    instance that was not. Both see windows of the history, which end with some of these rows."""
+    for last in _spread(rows, _WINDOWS):
+        begin = max(0, last + 1 - _SHORT)
+        window = frame.iloc[begin : last + 1 + _LATER]
+        near = [row - begin for row in rows if begin + _SHORT // 2 <= row <= last]
+        shown = sorted({*_spread(near, _PER_WINDOW), last - begin})
+        row = find_difference(make(window), PlainAsker(strategy_class, window, params), shown)
+        if row is not None:
+            return begin + row
+    return None
+
+
+def _take(rows: Any, chance: np.random.Generator) -> Any:
+    return rows if len(rows) <= _MOST else chance.choice(rows, _MOST, replace=False)
+
+
+def _spread(rows: list[int], count: int) -> list[int]:
+    """So many of them, evenly up to the last."""
+    if len(rows) <= count:
+        return rows
+    return [rows[len(rows) * place // count - 1] for place in range(1, count + 1)]
+
+
+def _ask(asker: Asker, row: int) -> list[Any]:
+    balance = _BALANCES[row % len(_BALANCES)]
+    return [
+        *_answer(lambda: _ask_flat(asker, row, balance)),
+        *_answer(lambda: [read_flag("should_short", asker.should_short(row, balance, _POSITION))]),
+    ]
+
+
+def _ask_flat(asker: Asker, row: int, balance: float) -> list[Any]:
+    if not read_flag("should_long", asker.should_long(row, balance)):
+        return [False]
+    size, stop_loss, take_profit = (
+        asker.position_size(row, balance), asker.stop_loss(row, balance), asker.take_profit(row, balance)
+    )  # fmt: skip
+    return [True, *read_wish(size, stop_loss, take_profit)]
+
+
+def _answer(question: Callable[[], list[Any]]) -> list[Any]:
+    try:
+        return question()
+    except Exception as error:  # noqa: BLE001  what the strategy raises is its answer
+        return [type(error).__name__]
+
+
+def _is_alike(one: list[Any], other: list[Any]) -> bool:
+    """An amount may differ in its last digit, by the order in which it is computed from the balance."""
+    return len(one) == len(other) and all(
+        mine == yours
+        or (type(mine) is type(yours) is float and isclose(mine, yours, rel_tol=1e-12))
+        for mine, yours in zip(one, other, strict=True)
+    )
