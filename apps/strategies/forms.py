@@ -53,17 +53,25 @@ class CheckForm(forms.Form):
     timeframe = forms.ChoiceField(choices=TIMEFRAMES)
 
 
+class _VersionField(forms.ModelChoiceField):  # type: ignore[type-arg]  # Django's own fields take no argument
+    """One of the versions of a strategy that the page is about."""
+
+    def label_from_instance(self, obj: StrategyVersion) -> str:
+        """Its number alone."""
+        return f"v{obj.number}"
+
+
 class ComparisonForm(forms.Form):
     """Two versions of one strategy."""
 
-    old = forms.ModelChoiceField(
+    old = _VersionField(
         queryset=StrategyVersion.objects.none(),
         to_field_name="number",
         empty_label=None,
         label="From",
         widget=UnfoldAdminSelectWidget,
     )
-    new = forms.ModelChoiceField(
+    new = _VersionField(
         queryset=StrategyVersion.objects.none(),
         to_field_name="number",
         empty_label=None,

@@ -45,6 +45,7 @@ def test_two_versions_are_compared(desk: Client, strategy: Strategy, save: SaveV
 
     assert '<tr class="removed"><td>2</td><td></td><td>-</td><td>one</td></tr>' in page
     assert '<tr class="added"><td></td><td>2</td><td>+</td><td>two</td></tr>' in page
+    assert '<option value="1" selected>v1</option>' in page
 
 
 @pytest.mark.parametrize("numbers", [{}, {"old": 1, "new": 9}, {"old": "x", "new": 1}])
