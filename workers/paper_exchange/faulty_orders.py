@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from apps.domain.markets import Market, floor_to
 from apps.domain.orders import TimeInForce
+from workers.paper_exchange.events import Event, EventKind
 from workers.paper_exchange.faults import (
     DuplicateAcknowledgement,
     Faults,
@@ -16,7 +17,7 @@ from workers.paper_exchange.faults import (
     PartialCancel,
     PrecisionChange,
 )
-from workers.paper_exchange.matching import Event, EventKind, MatchingEngine
+from workers.paper_exchange.matching import MatchingEngine
 from workers.paper_exchange.orders import Account, EndReason, Fill, Order
 
 

@@ -1,15 +1,13 @@
 """Orders, fills and balances: the part that is the same for every exchange."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from enum import StrEnum
-from heapq import merge
-from typing import NamedTuple
 
 from apps.domain.markets import Market, floor_to
 from apps.domain.orders import OrderListKind, OrderSide, OrderStatus, OrderType, TimeInForce
 from workers.paper_exchange.book import ENDLESS, Level, Liquidity, Match
+from workers.paper_exchange.counterparties import Counterparties
+from workers.paper_exchange.events import Event, EventKind
 from workers.paper_exchange.funds import Funds
 from workers.paper_exchange.markets.feed import Quote
 from workers.paper_exchange.orders import (
@@ -25,31 +23,13 @@ from workers.paper_exchange.orders import (
     Phase,
     RejectionReason,
     SelfTrade,
+    other_legs,
+    others_of,
 )
-from workers.paper_exchange.resting import OpenOrders
 from workers.paper_exchange.triggers import begin_following, follow, is_triggered, would_trigger
 from workers.paper_exchange.venues import Venue
 
 _AT_ONCE = {TimeInForce.IOC: EndReason.IMMEDIATE_ONLY, TimeInForce.FOK: EndReason.WHOLE_ONLY}
-
-
-class EventKind(StrEnum):
-    """What happened to an order."""
-
-    NEW = "new"
-    TRADE = "trade"
-    TRIGGERED = "triggered"
-    AMENDED = "amended"
-    ENDED = "ended"
-
-
-class Event(NamedTuple):
-    """A change of an account; `order` is as it is after it."""
-
-    kind: EventKind
-    account: Account
-    order: Order
-    fill: Fill | None = None
 
 
 #: Told what has changed, before anybody is answered: an account, and its order, fill or list, if any.
@@ -80,10 +60,8 @@ class MatchingEngine:
         self._funds = Funds(venue, markets)
         self._starting_balances = starting_balances
         self._record = record
-        self._has_depth = has_depth
-        self._liquidity: dict[str, Liquidity] = {}
-        self._quotes: dict[str, Quote] = {}
-        self._open: defaultdict[str, OpenOrders] = defaultdict(OpenOrders)
+        self._counterparties = Counterparties(markets, has_depth=has_depth)
+        self._open = self._counterparties.orders
         self._last_order_id = self._last_list_id = self._last_trade_id = 0
         for account in accounts.values():
             self._adopt(account)
@@ -106,22 +84,11 @@ class MatchingEngine:
 
     def liquidity(self, symbol: str, quote: Quote) -> Liquidity:
         """What the market offers at this quote; what was taken of it stays taken."""
-        if self._quotes.get(symbol) != quote:
-            self._quotes[symbol] = quote
-            self._liquidity[symbol] = Liquidity(
-                quote, step_size=self._markets[symbol].step_size, has_depth=self._has_depth
-            )
-        return self._liquidity[symbol]
+        return self._counterparties.liquidity(symbol, quote)
 
     def book(self, symbol: str, quote: Quote, side: OrderSide) -> list[Level]:
         """What a taker on `side` finds, best price first: the market's levels and its users' orders."""
-        liquidity = self.liquidity(symbol, quote)
-        total = {level.price: level.quantity for level in liquidity.offers(side)}
-        for entry in self._open[symbol].makers(side):
-            order = entry.order
-            total[order.price] = total.get(order.price, ZERO) + order.remaining
-        is_buy = side is OrderSide.BUY
-        return [Level(price, total[price]) for price in sorted(total, reverse=not is_buy)]
+        return self._counterparties.levels(symbol, quote, side)
 
     # What clients ask for
 
@@ -151,7 +118,7 @@ class MatchingEngine:
             raise OrderRejected(RejectionReason.WOULD_TRIGGER)
         if is_conditional and not self.venue.locks_conditionals:
             return
-        matches = [] if is_conditional else self._matches(wanted, quote)
+        matches = [] if is_conditional else self._counterparties.matches(wanted, quote)
         is_post_only = wanted.time_in_force is TimeInForce.POST_ONLY
         if is_post_only and matches and self.venue.rejects_takers:
             raise OrderRejected(RejectionReason.WOULD_TAKE)
@@ -205,7 +172,7 @@ class MatchingEngine:
         """End an order that may still trade; the other orders of its list end with it."""
         account = self._own(account)
         self._end(account, order, OrderStatus.CANCELLED, reason, now_ms)
-        for other in self._others(account, order):
+        for other in others_of(account, order):
             if other.is_open:
                 self._end(account, other, OrderStatus.CANCELLED, reason, now_ms)
 
@@ -299,7 +266,7 @@ class MatchingEngine:
         order.triggered_ms = order.updated_ms = now_ms
         self._end_others(account, order, now_ms)
         self._funds.unlock(account, order)
-        need = self._funds.price_of(order, self._matches(order, quote), quote)
+        need = self._funds.price_of(order, self._counterparties.matches(order, quote), quote)
         if self._funds.free(account, order) < need:
             self._end(account, order, OrderStatus.REJECTED, EndReason.NO_FUNDS, now_ms)
             return
@@ -378,7 +345,7 @@ class MatchingEngine:
     ) -> None:
         """Bring an order to the book: take what it can, then rest or end."""
         order.working_ms = now_ms
-        matches = self._matches(order, quote)
+        matches = self._counterparties.matches(order, quote)
         if order.quote_amount and not order.quantity:
             order.quantity = self._quantity_for(order, matches)
         if order.time_in_force is TimeInForce.POST_ONLY and matches:
@@ -393,7 +360,7 @@ class MatchingEngine:
         while matches:
             self._meet_all(account, order, matches, now_ms)
             # An own order that was ended instead of traded with leaves room for others.
-            matches = self._matches(order, quote) if order.is_open else []
+            matches = self._counterparties.matches(order, quote) if order.is_open else []
         if order.is_open:
             self._rest_or_end(account, order, quote, now_ms)
 
@@ -442,13 +409,13 @@ class MatchingEngine:
             return
         if order.order_id != listed.order_ids[0]:
             return
-        pending = [o for o in self._others(account, order) if o.phase is Phase.PENDING]
+        pending = [o for o in others_of(account, order) if o.phase is Phase.PENDING]
         if order.status is not OrderStatus.FILLED:
             self._end_pending(account, order, pending, now_ms)
             return
         for other in pending:
             other.quantity = other.quantity or self._funds.received(account, order)
-        quote = self._quotes.get(order.symbol)
+        quote = self._counterparties.quotes.get(order.symbol)
         if listed.kind is OrderListKind.OTOCO:
             self._set_up_oco(account, pending, quote, now_ms)
         else:
@@ -468,25 +435,8 @@ class MatchingEngine:
             if other.is_open:
                 self._end(account, other, status, reason, now_ms)
 
-    def _others(self, account: Account, order: Order) -> list[Order]:
-        listed = account.lists.get(order.list_id)
-        if listed is None:
-            return []
-        return [account.orders[i] for i in listed.order_ids if i != order.order_id]
-
-    def _legs(self, account: Account, order: Order) -> list[Order]:
-        """The other leg, where one cancels the other."""
-        listed = account.lists.get(order.list_id)
-        if listed is None or listed.kind is OrderListKind.OTO:
-            return []
-        is_entry = listed.kind is OrderListKind.OTOCO and order.order_id == listed.order_ids[0]
-        entry = listed.order_ids[:1] if listed.kind is OrderListKind.OTOCO else ()
-        if is_entry:
-            return []
-        return [o for o in self._others(account, order) if o.order_id not in entry]
-
     def _end_others(self, account: Account, order: Order, now_ms: int) -> None:
-        others = [other for other in self._legs(account, order) if other.is_open]
+        others = [other for other in other_legs(account, order) if other.is_open]
         for other in others:
             self._end(account, other, OrderStatus.EXPIRED, EndReason.OTHER_LEG, now_ms)
         if others and not order.locked and order.phase is Phase.BOOK:
@@ -514,7 +464,7 @@ class MatchingEngine:
             if leg.order_type.is_conditional:
                 if quote is not None and would_trigger(leg, quote.price):
                     raise OrderRejected(RejectionReason.WOULD_TRIGGER)
-            elif self._matches(leg, quote):
+            elif self._counterparties.matches(leg, quote):
                 raise OrderRejected(RejectionReason.WOULD_TAKE)
         need = max(self._funds.price_of(leg, [], quote) for leg in legs)
         if self._funds.free(account, legs[0]) < need:
@@ -576,7 +526,7 @@ class MatchingEngine:
         ]
         for attached in exits:
             attached.client_order_id = f"exit{attached.order_id}"
-        quote = self._quotes.get(order.symbol)
+        quote = self._counterparties.quotes.get(order.symbol)
         if len(exits) == 1:
             self._set_up(account, exits[0], quote, now_ms)
             return
@@ -598,41 +548,6 @@ class MatchingEngine:
 
     # Meeting and paying
 
-    def _matches(self, wanted: NewOrder | Order, quote: Quote | None) -> list[Match]:
-        """What an order would trade with at once: best price first, users before the market."""
-        left = wanted.remaining if isinstance(wanted, Order) else wanted.quantity
-        amount = wanted.quote_amount if not left else ZERO
-        limit = wanted.price if wanted.order_type.has_limit_price else ZERO
-        step = self._markets[wanted.symbol].step_size
-        matches: list[Match] = []
-        for price, available, maker in self._offers(wanted, quote):
-            is_beyond = price > limit if wanted.side is OrderSide.BUY else price < limit
-            if limit and is_beyond:
-                break
-            quantity = floor_to(amount / price, step) if amount else left
-            quantity = min(quantity, available)
-            if quantity <= 0:
-                break
-            matches.append(Match(price, quantity, maker))
-            if amount:
-                amount -= quantity * price
-            else:
-                left -= quantity
-        return matches
-
-    def _offers(self, wanted: NewOrder | Order, quote: Quote | None) -> Iterator[Match]:
-        """Best price first; at one price users come before the market, in the order of their time."""
-        # Without depth everything trades with the candles alone.
-        makers = self._open[wanted.symbol].makers(wanted.side) if self._has_depth else ()
-        users = (
-            Match(each.order.price, each.order.remaining, (each.account, each.order))
-            for each in makers
-        )
-        levels = [] if quote is None else self.liquidity(wanted.symbol, quote).offers(wanted.side)
-        market = (Match(level.price, level.quantity, None) for level in levels)
-        is_descending = wanted.side is OrderSide.SELL
-        return merge(users, market, key=lambda match: match.price, reverse=is_descending)
-
     def _meet_all(
         self, account: Account, order: Order, matches: Iterable[Match], now_ms: int
     ) -> None:
@@ -644,7 +559,7 @@ class MatchingEngine:
         # What has met before may have set up others, which took from both of these.
         quantity = self._curbed(order, min(match.quantity, order.remaining))
         if match.maker is None:
-            self._liquidity[order.symbol].take(order.side, quantity)
+            self._counterparties.take(order, quantity)
         else:
             maker_account, maker = match.maker
             if maker_account is account and order.self_trade is not SelfTrade.ALLOW:

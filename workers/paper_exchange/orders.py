@@ -225,3 +225,22 @@ class Account:
 
 #: An order and whose it is.
 Owned = tuple[Account, Order]
+
+
+def others_of(account: Account, order: Order) -> list[Order]:
+    """The other orders of its list."""
+    listed = account.lists.get(order.list_id)
+    if listed is None:
+        return []
+    return [account.orders[i] for i in listed.order_ids if i != order.order_id]
+
+
+def other_legs(account: Account, order: Order) -> list[Order]:
+    """The other leg, where one cancels the other."""
+    listed = account.lists.get(order.list_id)
+    if listed is None or listed.kind is OrderListKind.OTO:
+        return []
+    entry = listed.order_ids[:1] if listed.kind is OrderListKind.OTOCO else ()
+    if order.order_id in entry:
+        return []
+    return [other for other in others_of(account, order) if other.order_id not in entry]

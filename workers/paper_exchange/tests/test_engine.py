@@ -8,7 +8,8 @@ import pytest
 from apps.domain.environments import Exchange
 from apps.domain.orders import OrderListKind, OrderSide, OrderStatus, OrderType, TimeInForce
 from workers.paper_exchange.book import LEVELS, Liquidity
-from workers.paper_exchange.matching import EventKind, MatchingEngine
+from workers.paper_exchange.events import EventKind
+from workers.paper_exchange.matching import MatchingEngine
 from workers.paper_exchange.orders import (
     Account,
     EndReason,

@@ -3,6 +3,7 @@ from decimal import Decimal
 import pytest
 
 from apps.domain.orders import OrderSide, OrderStatus, TimeInForce
+from workers.paper_exchange.events import Event, EventKind
 from workers.paper_exchange.faults import (
     AnyRule,
     DuplicateAcknowledgement,
@@ -14,7 +15,7 @@ from workers.paper_exchange.faults import (
     PrecisionChange,
 )
 from workers.paper_exchange.faulty_orders import FaultyOrders
-from workers.paper_exchange.matching import Event, EventKind, MatchingEngine
+from workers.paper_exchange.matching import MatchingEngine
 from workers.paper_exchange.orders import Account, EndReason, NewOrder, Order
 from workers.paper_exchange.tests.builders import (
     BTC,

@@ -4,7 +4,7 @@ from decimal import Decimal
 import pytest
 
 from apps.domain.orders import OrderListKind, OrderSide, OrderStatus, OrderType
-from workers.paper_exchange.matching import EventKind
+from workers.paper_exchange.events import EventKind
 from workers.paper_exchange.orders import (
     EndReason,
     NewOrder,

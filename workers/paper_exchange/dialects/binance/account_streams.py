@@ -16,8 +16,8 @@ from workers.paper_exchange.dialects.binance.names import (
     trailing_delta,
     type_word,
 )
+from workers.paper_exchange.events import Event, EventKind
 from workers.paper_exchange.exchange import PaperExchange
-from workers.paper_exchange.matching import Event, EventKind
 from workers.paper_exchange.orders import ZERO, Account, EndReason, Fill, Order, OrderList, Phase
 
 _ZERO = plain(ZERO)

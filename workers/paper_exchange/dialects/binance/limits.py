@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from workers.paper_exchange.clock import Clock
 from workers.paper_exchange.dialects.binance import errors
+from workers.paper_exchange.events import Event, EventKind
 from workers.paper_exchange.markets.candles import DAY_MS, MINUTE_MS
-from workers.paper_exchange.matching import Event, EventKind
 
 WEIGHT_PER_MINUTE = 6000
 ORDERS_PER_10S, ORDERS_PER_DAY = 100, 200_000

@@ -13,8 +13,8 @@ from workers.paper_exchange.dialects.bitget.sockets import (
     StreamSocket,
     Topic,
 )
+from workers.paper_exchange.events import Event, EventKind
 from workers.paper_exchange.exchange import PaperExchange
-from workers.paper_exchange.matching import Event, EventKind
 from workers.paper_exchange.orders import Account, Order
 
 _DEFAULT = "default"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from workers.paper_exchange.dialects.kraken import stream_rows
 from workers.paper_exchange.dialects.kraken.account_rows import Row
 from workers.paper_exchange.dialects.kraken.gateway import Gateway
-from workers.paper_exchange.matching import Event, EventKind
+from workers.paper_exchange.events import Event, EventKind
 from workers.paper_exchange.orders import Account
 
 CHANNELS = ("executions", "balances")

@@ -8,9 +8,9 @@ from workers.paper_exchange.dialects.kraken import errors
 from workers.paper_exchange.dialects.kraken.limits import Costs, KeyRecord, cost_by_age
 from workers.paper_exchange.dialects.kraken.prices import read_price
 from workers.paper_exchange.dialects.kraken.tape import Tape
+from workers.paper_exchange.events import Event, EventKind
 from workers.paper_exchange.exchange import PaperExchange
 from workers.paper_exchange.markets.feed import Quote, Tick
-from workers.paper_exchange.matching import Event, EventKind
 from workers.paper_exchange.orders import Account, EndReason, Order
 from workers.paper_exchange.probe import Probe
 from workers.paper_exchange.triggers import trailing_stop
