@@ -19,10 +19,11 @@ from apps.core.formats import NOTHING, price, quantity, share
 from apps.domain.orders import LIVE_STATUSES, TERMINAL_STATUSES, OrderStatus
 from apps.markets.models import Symbol
 from apps.trading import ledger_admin, position_admin, risk_admin
+from apps.trading.edits import NotChangeable, request_edit
 from apps.trading.forms import EditForm
 from apps.trading.models import Fill, Order, OrderEvent
 from apps.trading.parts_admin import OfBrokerAdmin, ReadOnlyInline, describe_book
-from apps.trading.path import NotChangeable, request_cancel, request_edit
+from apps.trading.path import request_cancel
 from apps.trading.selectors import is_cancellable, is_editable
 from apps.trading.watch_admin import WatchAdmin
 from apps.trading.words import explain, shown_price

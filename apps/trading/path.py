@@ -23,23 +23,17 @@ from apps.core.models import Alert
 from apps.core.tasks import TaskName
 from apps.core.venues import NotRunning
 from apps.domain.orders import (
-    LIVE_STATUSES,
     NEXT_STATUSES,
     OrderPurpose,
-    OrderSide,
-    OrderSource,
     OrderStatus,
-    OrderType,
-    TimeInForce,
     check_transition,
     is_reopening,
 )
 from apps.exchanges import errors, ports
 from apps.exchanges.rounding import fit_to_market
-from apps.trading.amendments import RESTING, describe, find_target, send_amendment, take_figures
+from apps.trading.amendments import RESTING, describe, send_amendment, take_figures
 from apps.trading.claims import claim, claim_waiting
 from apps.trading.events import link_to, record_event
-from apps.trading.gate import Signal, place
 from apps.trading.ledger import record_fills
 from apps.trading.models import Order
 from apps.trading.plausibility import find_contradiction
@@ -53,8 +47,6 @@ SIDE_BY_SIDE = 4
 SUBMITTING_SECONDS = 5.0
 #: A cancel does no harm twice, so one that the exchange may not have heard is asked for again.
 CANCEL_INTERVAL = timedelta(seconds=10)
-#: How long a change may wait for the order it replaces to end.
-EDIT_LIFETIME = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +140,7 @@ def apply_report(
     changes nothing; one that can't be true is kept on the order, told to its owner, and changes nothing
     either. `asked_at` is when the question left, None for news that nobody asked for. Locks the order's
     row."""
-    order = _lock(order_id)
+    order = lock_order(order_id)
     amendment = take_figures(order, report)
     if why := find_contradiction(order, report):
         _flag(order, why, report, now)
@@ -169,7 +161,8 @@ def apply_report(
     return order
 
 
-def _lock(order_id: int) -> Order:
+def lock_order(order_id: int) -> Order:
+    """The order, ours alone to change until the transaction ends."""
     # Of its key nothing changes: the gate, which is behind us in the queue, may point at the order meanwhile.
     rows = Order.objects.select_for_update(of=("self",), no_key=True).select_related(
         "symbol", "broker"
@@ -313,7 +306,7 @@ def move(
     raw: Mapping[str, Any] | None = None,
 ) -> bool:
     """Change the status for a reason that carries no fills; False when the order has moved on already."""
-    order = _lock(order_id)
+    order = lock_order(order_id)
     current = OrderStatus(order.status)
     if current == status or current in RESTING or current.is_terminal:
         return False
@@ -355,7 +348,7 @@ def _conclude(amendment: Order, order: Order, report: ports.OrderReport, now: da
     """The exchange has made the change."""
     figures = describe(order)
     record_event(order, at=now, message=f"Changed in place to {figures}.", raw=report.raw)
-    amendment = _lock(amendment.pk)
+    amendment = lock_order(amendment.pk)
     _change_status(amendment, OrderStatus.CANCELLED, now)
     amendment.is_settled = True
     amendment.save(update_fields=["status", "terminal_at", "is_settled"])
@@ -374,7 +367,7 @@ def record_absence(*, order_id: int, now: datetime) -> int:
 def request_cancel(*, order_id: int, now: datetime, reason: str) -> None:
     """Wish an order gone. What was not sent yet is cancelled at once; otherwise the exchange is asked, and
     asked again, until the order is seen to have ended. Wishing twice, or too late, changes nothing."""
-    order = _lock(order_id)
+    order = lock_order(order_id)
     if order.status == OrderStatus.CREATED:
         message = f"Cancelled before it was sent: {reason}"
         move(order_id=order_id, status=OrderStatus.CANCELLED, message=message, now=now)
@@ -440,65 +433,3 @@ def with_fills(report: ports.OrderReport, client: ports.ExchangeClient) -> ports
         return report
     fills = client.fetch_fills(report.symbol, exchange_order_id=report.exchange_order_id)
     return replace(report, fills=tuple(fills))
-
-
-class NotChangeable(Exception):
-    """The order can't be changed any more; the message says why, for a person."""
-
-
-@transaction.atomic
-def request_edit(
-    *,
-    order: Order,
-    quantity: Decimal | None,
-    price: Decimal | None,
-    trigger_price: Decimal | None,
-    now: datetime,
-) -> Order:
-    """A new row, through the gate, for what is to stand instead of `order`; None keeps what it has. Where
-    the exchange can it changes the order in place; else that one gets a cancel wish, and the new one is
-    sent when it has ended, for the new quantity less all that it has filled. Raises NotChangeable; a
-    denial leaves the old order as it is."""
-    order = _lock(order.pk)
-    if OrderStatus(order.status).is_terminal:
-        raise NotChangeable(f"The order is {order.get_status_display()}: place a new one.")
-    if order.order_type == OrderType.MARKET or order.source == OrderSource.EXTERNAL:
-        raise NotChangeable("Only limit and conditional orders placed here can be changed.")
-    if OrderPurpose(order.purpose).is_protection:
-        raise NotChangeable(
-            "It follows its position: change the position's stop-loss or take-profit."
-        )
-    if order.cancel_requested_at or order.replacements.filter(status__in=LIVE_STATUSES).exists():
-        raise NotChangeable("The order is being cancelled or changed already: wait for it.")
-    target = quantity or order.quantity or Decimal(0)
-    if target <= order.filled_quantity:
-        raise NotChangeable(f"It has filled {order.filled_quantity.normalize():f} already.")
-    price, trigger_price = price or order.price, trigger_price or order.trigger_price
-    if (target, price, trigger_price) == (order.quantity, order.price, order.trigger_price):
-        raise NotChangeable("These are the figures it has.")
-    in_place = find_target(order, quantity=target, price=price, trigger_price=trigger_price)
-    signal = Signal(
-        side=OrderSide(order.side),
-        order_type=OrderType(order.order_type),
-        purpose=OrderPurpose(order.purpose),
-        source=OrderSource(order.source),
-        dedup_key=f"edit-{order.pk}-{order.replacements.count()}",
-        reason=f"Changes order {order.pk} where it rests."
-        if in_place
-        else f"Takes the place of order {order.pk} with other figures.",
-        reference_price=price or trigger_price or order.reference_price,
-        valid_until=now + EDIT_LIFETIME,
-        quantity=target - order.filled_quantity,
-        price=in_place.price if in_place else price,
-        trigger_price=in_place.trigger_price if in_place else trigger_price,
-        time_in_force=TimeInForce(order.time_in_force),
-        stop_loss=order.stop_loss,
-        take_profit=order.take_profit,
-        replaces=order,
-        amends_to=in_place.quantity if in_place else None,
-    )
-    replacement = place(book=order.book, symbol=order.symbol, signal=signal, now=now)
-    if replacement.status != OrderStatus.DENIED and not in_place:
-        reason = f"Order {replacement.pk} takes its place."
-        request_cancel(order_id=order.pk, now=now, reason=reason)
-    return replacement

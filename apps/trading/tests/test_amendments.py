@@ -9,12 +9,11 @@ import pytest
 from apps.core.models import Alert
 from apps.domain.orders import OrderStatus
 from apps.exchanges import errors
+from apps.trading.edits import NotChangeable, request_edit
 from apps.trading.models import Order, Position
 from apps.trading.path import (
-    NotChangeable,
     apply_report,
     request_cancel,
-    request_edit,
     submit_order,
 )
 from apps.trading.protection import guard_position

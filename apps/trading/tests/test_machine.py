@@ -27,7 +27,7 @@ from apps.core.tasks import TaskName
 from apps.domain.orders import LIVE_STATUSES, NEXT_STATUSES, OrderSide, OrderStatus
 from apps.exchanges import ports
 from apps.markets.models import Symbol
-from apps.trading import monitor, path
+from apps.trading import edits, monitor, path
 from apps.trading.amendments import RESTING
 from apps.trading.claims import SEND_WINDOW, claim
 from apps.trading.models import Book, Fill, Order, OrderEvent, Position, new_client_order_id
@@ -129,14 +129,14 @@ class OrdersOfOneBroker(RuleBasedStateMachine):
             return
         order = data.draw(st.sampled_from(list(resting)))
         try:
-            replacement = path.request_edit(
+            replacement = edits.request_edit(
                 order=order,
                 quantity=quantity,
                 price=None,
                 trigger_price=None,
                 now=self.exchange.now,
             )
-        except path.NotChangeable:
+        except edits.NotChangeable:
             return
         Order.objects.filter(pk=replacement.pk).update(
             created_at=self.exchange.now, valid_until=FAR

@@ -15,15 +15,14 @@ from apps.domain.orders import OrderSide
 from apps.exchanges import errors
 from apps.markets.models import Symbol
 from apps.trading.claims import claim
+from apps.trading.edits import NotChangeable, request_edit
 from apps.trading.gate import Signal, place
 from apps.trading.models import Book, Fill, Order, OrderEvent, Position
 from apps.trading.monitor import poll_broker, sweep_orders
 from apps.trading.path import (
-    NotChangeable,
     apply_report,
     cancel_order,
     request_cancel,
-    request_edit,
     submit_order,
 )
 from apps.trading.protection import guard_position

@@ -11,13 +11,12 @@ from apps.core.tasks import TaskName
 from apps.domain.orders import OrderStatus
 from apps.exchanges import errors
 from apps.trading.claims import claim
+from apps.trading.edits import NotChangeable, request_edit
 from apps.trading.models import Order
 from apps.trading.path import (
-    NotChangeable,
     apply_report,
     cancel_order,
     request_cancel,
-    request_edit,
     submit_order,
 )
 from apps.trading.tests.fakes import FakeExchange, failing, make_fill, make_report

@@ -19,7 +19,7 @@ from apps.domain.environments import Exchange
 from apps.domain.markets import Market
 from apps.domain.orders import OrderPurpose, OrderSide, OrderSource, OrderStatus, OrderType
 from apps.markets.models import Symbol
-from apps.trading import path
+from apps.trading import edits, path
 from apps.trading.gate import Signal, place
 from apps.trading.models import Book, Order, Position
 from workers.bench.chaos.faults import read_prices
@@ -145,7 +145,7 @@ class Traders:
         price = self._prices[Exchange(order.broker.exchange)][order.symbol.name]
         halves = order.purpose == OrderPurpose.ENTRY and self._random.random() < SMALLER
         try:
-            replacement = path.request_edit(
+            replacement = edits.request_edit(
                 order=order,
                 quantity=market.round_quantity((order.quantity or Decimal(0)) / 2)
                 if halves
@@ -154,7 +154,7 @@ class Traders:
                 trigger_price=None,
                 now=now,
             )
-        except path.NotChangeable:
+        except edits.NotChangeable:
             self.deeds["edit too late"] += 1
         else:
             code = replacement.denial_code
