@@ -4,6 +4,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import transaction
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from apps.brokers.models import Broker
 from apps.core.models import Alert
@@ -60,6 +63,15 @@ def rows() -> dict[str, list[tuple[object, ...]]]:
     )
     orders = Order.objects.order_by("pk").values_list("pk", "position")
     return {"lots": list(lots), "positions": list(positions), "orders": list(orders)}
+
+
+def facts() -> dict[str, list[str]]:
+    """The same, in whatever sequence they were written."""
+    lots = Lot.objects.values_list("book", "origin", "fill", "acquired_at", "remaining", "cost")
+    positions = Position.objects.values_list(
+        "book", "quantity", "cost", "realized_pnl", "opened_at", "closed_at"
+    )
+    return {"lots": sorted(map(repr, lots)), "positions": sorted(map(repr, positions))}
 
 
 @pytest.mark.parametrize(
@@ -152,6 +164,46 @@ def test_a_late_fill_before_a_sale_of_its_coins_is_booked_as_if_in_time(
     before = rows()
     ledger.recompute(broker.pk)
     assert rows() == before
+
+
+@given(
+    trades=st.lists(
+        st.tuples(
+            st.integers(0, 2),  # book
+            st.sampled_from(["-2", "-1", "-0.9999", "0.5", "1", "2"]),
+            st.integers(100, 104),  # price
+            st.sampled_from(["0", "0.001"]),  # fee, in coins
+            st.integers(0, 3),  # told so many trades later
+        ),
+        min_size=4,
+        max_size=12,
+    ),
+    method=st.sampled_from(CostMethod),
+)
+@settings(
+    max_examples=15,
+    phases=[Phase.generate],
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+def test_fills_in_any_sequence_give_the_rows_that_computing_all_again_gives(
+    broker: Broker, book: Book, trade: Trade, trades: list[Any], method: CostMethod
+) -> None:
+    with transaction.atomic():
+        Broker.objects.update(cost_method=method)
+        books = [book] + [
+            Book.objects.create(owner=book.owner, broker=broker, kind="activation", label=label)
+            for label in ("Other", "Third")
+        ]
+        told = sorted(enumerate(trades), key=lambda item: item[0] + item[1][-1])
+        for minute, (number, quantity, price, fee, _delay) in told:
+            trade(quantity, str(price), minute=minute // 2, book=books[number], fee=Decimal(fee))
+        before = facts()
+        ledger.recompute(broker.pk)
+        assert facts() == before
+        transaction.set_rollback(True)
 
 
 def test_changing_the_method_keeps_what_a_flat_position_has_earned(
