@@ -1,18 +1,20 @@
 """One backtest, from a strategy and candles to its result."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from apps.backtests.engine.candles import History, at_time
 from apps.backtests.engine.evaluation.asking import Asker
 from apps.backtests.engine.evaluation.plain import PlainAsker
-from apps.backtests.engine.evaluation.signals import Signals
+from apps.backtests.engine.evaluation.signals import Signals, StepsAside
+from apps.backtests.engine.evaluation.ways import list_ways
 from apps.backtests.engine.figures import by_day, mark, measure
 from apps.backtests.engine.results import BacktestResult, Evaluation, State
 from apps.backtests.engine.rules import rules_of
 from apps.backtests.engine.settings import Fees, Mode, Settings
 from apps.backtests.engine.settling import Settled, settle
-from apps.backtests.engine.simulation import Cancelled, Report, simulate
+from apps.backtests.engine.simulation import Cancelled, Report, Start, find_start, simulate
 from apps.domain.markets import Market
 from apps.strategies.contract.answers import StrategyFailed
 from apps.strategies.contract.parameters import merge, read_schema
@@ -57,17 +59,25 @@ def run_backtest(  # noqa: PLR0913  what a run depends on, each by its name
     candles.check()
     if detail is not None:
         detail.check()
-    asker = PlainAsker(strategy, candles.frame, settings.params, window=strategy.lookback)
-    evaluation = Evaluation(way="plain", reason="Every candle is asked with a new instance.")
-    return trade(
-        asker,
-        candles,
-        settings,
-        evaluation=evaluation,
-        detail=detail,
-        lookback=strategy.lookback,
-        report=_report_to(progress, cancelled, len(candles)),
+    plain = PlainAsker(strategy, candles.frame, settings.params, window=strategy.lookback)
+    start = find_start(plain, settings, len(candles), strategy.lookback)
+    ways = list_ways(
+        strategy, candles.frame, settings.params, first=start.row, lookback=strategy.lookback
     )
+    report = _report_to(progress, cancelled, len(candles))
+    for way in ways:
+        # A faster way may step aside at any candle; the last one doesn't.
+        with suppress(StepsAside):
+            return trade(
+                way.decisions,
+                candles,
+                settings,
+                evaluation=Evaluation(way=way.name, reason=way.reason),
+                detail=detail,
+                start=start,
+                report=report,
+            )
+    raise AssertionError("The last way steps aside.")
 
 
 def trade(
@@ -77,18 +87,18 @@ def trade(
     *,
     evaluation: Evaluation,
     detail: History | None = None,
-    lookback: int = 1,
+    start: Start | None = None,
     variants: int = 1,
     report: Report = _ignore,
 ) -> BacktestResult:
-    """What decisions that are known, or asked for one by one, make of the settings' balance. `variants` is
-    how many were tried to find this one."""
-    rules = rules_of(settings)
+    """What decisions that are known, or asked for one by one from `start` on, make of the settings' balance.
+    `variants` is how many were tried to find this one."""
+    rules, start = rules_of(settings), start or Start(row=settings.warmup)
     if isinstance(decisions, Signals):
         settled = settle(decisions, candles, rules, settings, detail)
     else:
         settled = simulate(
-            decisions, candles, rules, settings, detail, lookback=lookback, report=report
+            decisions, candles, rules, settings, detail, first=start.row, report=report
         )
     equity = mark(settled.positions, candles.close[: settled.rows], settings.balance)
     metrics = measure(
@@ -110,7 +120,7 @@ def trade(
         failure=settled.failure,
         evaluation=evaluation,
         settings=settings,
-        warnings=tuple(_find_warnings(settled, candles)),
+        warnings=tuple(_find_warnings(start, candles)),
         opened_at_ms=candles.opened_at_ms[: settled.rows],
         equity=equity,
         daily_equity=list(zip(moments.tolist(), values.tolist(), strict=True)),
@@ -149,14 +159,14 @@ def describe(failure: BaseException) -> str:
     return f"{type(failure).__name__}: {failure}"[:500]
 
 
-def _find_warnings(settled: Settled, candles: History) -> Iterator[str]:
+def _find_warnings(start: Start, candles: History) -> Iterator[str]:
     if gaps := candles.gaps:
         yield (
             f"Candles that are missing: {gaps.missing}, in gaps: {gaps.holes}. The longest gap is of"
             f" {gaps.longest_missing}, after {at_time(gaps.longest_after_ms)}."
         )
-    if settled.unready and settled.excuse is not None:
+    if start.unready and start.excuse is not None:
         yield (
-            f"The strategy failed on the first {settled.unready} candles, which have too little history:"
-            f" {describe(settled.excuse)}. It traded from the one after on."
+            f"The strategy failed on the first {start.unready} candles, which have too little history:"
+            f" {describe(start.excuse)}. It traded from the one after on."
         )

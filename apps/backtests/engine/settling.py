@@ -24,16 +24,13 @@ _COMPILED = "apps.backtests.engine.compiled"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """What came of decisions in the first `rows` candles, and what ended them there, if something did.
-    `unready` candles were not answered for want of history, for the reason that `excuse` gives."""
+    """What came of decisions in the first `rows` candles, and what ended them there, if something did."""
 
     positions: Table
     refused: Table
     refused_orders: int
     rows: int
     failure: BaseException | None = None
-    unready: int = 0
-    excuse: BaseException | None = None
 
 
 def settle(

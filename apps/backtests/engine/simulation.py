@@ -126,6 +126,31 @@ class Simulation:
         return keep(position, self.prices.close[self.row], min(lows), max(highs))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """After which candle a strategy is asked first. The `unready` ones before were not answered for want of
+    history, for the reason that `excuse` gives."""
+
+    row: int
+    unready: int = 0
+    excuse: BaseException | None = None
+
+
+def find_start(asker: Asker, settings: Settings, rows: int, lookback: int) -> Start:
+    """The first candle whose close the strategy answers. Until then it may fail for as long as the history is
+    shorter than its `lookback`: a live market has more than the first candles here."""
+    excuse: BaseException | None = None
+    end = min(settings.warmup + lookback, rows)
+    for row in range(settings.warmup, end):
+        try:
+            asker.should_long(row, settings.balance)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  the strategy's code raises what it likes
+            excuse = error
+        else:
+            return Start(row=row, unready=row - settings.warmup, excuse=excuse)
+    return Start(row=end - 1, unready=end - 1 - settings.warmup, excuse=excuse)
+
+
 def simulate(
     asker: Asker,
     candles: History,
@@ -133,15 +158,10 @@ def simulate(
     settings: Settings,
     detail: History | None,
     *,
-    lookback: int,
+    first: int,
     report: Report,
 ) -> Settled:
-    """The fills of a strategy that is asked candle by candle.
-
-    Until it has answered once, it may fail for as long as the history is shorter than its `lookback`: a
-    live market has more than the first candles here."""
-    end = min(settings.warmup + lookback, len(candles))
-    first, excuse = _find_first_answer(asker, settings, end)
+    """The fills of a strategy that is asked candle by candle, after candle `first` for the first time."""
     simulation = Simulation(
         rules=rules,
         prices=as_lists(prices_of(candles)),
@@ -162,26 +182,8 @@ def simulate(
         refused_orders=simulation.refused_orders,
         rows=simulation.row + 1,
         failure=failure,
-        unready=first - settings.warmup,
-        excuse=excuse,
     )
 
 
 def _columns(rows: Sequence[Held] | Sequence[Refused], kind: type[Held] | type[Refused]) -> Floats:
     return np.array(rows, np.float64).reshape(-1, len(kind._fields)).T
-
-
-def _find_first_answer(
-    asker: Asker, settings: Settings, end: int
-) -> tuple[int, BaseException | None]:
-    """The first candle whose close the strategy answers, and why it did not answer before; the last one
-    before `end` where it never does."""
-    excuse: BaseException | None = None
-    for row in range(settings.warmup, end):
-        try:
-            asker.should_long(row, settings.balance)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  the strategy's code raises what it likes
-            excuse = error
-        else:
-            return row, excuse
-    return end - 1, excuse

@@ -1,6 +1,6 @@
 """Whether two ways to ask a strategy agree."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from math import isclose
 from typing import Any
 
@@ -8,22 +8,16 @@ import numpy as np
 import pandas as pd
 
 from apps.backtests.engine.evaluation.asking import Asker, read_flag, read_wish
-from apps.backtests.engine.evaluation.plain import PlainAsker
 from apps.backtests.engine.evaluation.signals import Signals, at
-from apps.strategies.contract.strategy import PositionView, Strategy
+from apps.strategies.contract.strategy import PositionView
 
-#: Makes an asker that knows a part of the history.
-MakeAsker = Callable[[pd.DataFrame], Asker]
 #: Signals of each kind, and candles without one, at which answers are compared.
 _MOST = 500
-#: Rows compared one by one where indicators have just begun.
-_FIRST = 8
-#: A new instance on more candles than this takes too long to be asked often.
-_SHORT = 2_000
-_WINDOWS = 2
-#: Later candles that a window shows to the faster way, and none of which the plain one sees.
+#: Rows compared with new instances where the history begins, and in as many more.
+_EARLY = 8
+#: Windows of the history that are shown with and without the candles after them, and how many those are.
+_WINDOWS = 6
 _LATER = 400
-_PER_WINDOW = 3
 #: An answer that depends on the balance shows at one of them.
 _BALANCES = (1_000.0, 12_345.67, 50.0)
 _POSITION = PositionView(side="long", quantity=0.5, entry_price=101.0, unrealized_pnl=1.25)
@@ -66,34 +60,24 @@ def pick_rows(first: int, rows: int, signals: Signals | None = None) -> list[int
     chance = np.random.default_rng(0)
     asked = np.arange(first, rows)
     kinds = [np.flatnonzero(flags) for flags in (signals.long, signals.exit)] if signals else []
-    picked = [asked[:_FIRST], *(_take(kind, chance) for kind in (asked, *kinds))]
+    picked = [asked[:_EARLY], *(_take(kind, chance) for kind in (asked, *kinds))]
     return [int(row) for row in np.unique(np.concatenate(picked))]
 
 
-def pick_early(rows: list[int]) -> list[int]:
-    """Those of the rows to compare at which a new instance still sees few candles."""
-    early = [row for row in rows if row < rows[0] + _SHORT]
-    return [*early[:_FIRST], *_spread(early[_FIRST:], _FIRST)]
+def pick_early(rows: list[int], lookback: int) -> list[int]:
+    """Some of the rows at which a new instance sees the whole history."""
+    early = [row for row in rows if row < lookback]
+    return [*early[:_EARLY], *_spread(early[_EARLY:], _EARLY)]
 
 
-def find_foresight(
-    make: MakeAsker,
-    strategy_class: type[Strategy],
-    frame: pd.DataFrame,
-    params: Mapping[str, Any],
-    rows: list[int],
-) -> int | None:
-    """The first row at which an asker that was given later candles too answers otherwise than a new
-    instance that was not. Both see windows of the history, which end with some of these rows."""
-    for last in _spread(rows, _WINDOWS):
-        begin = max(0, last + 1 - _SHORT)
-        window = frame.iloc[begin : last + 1 + _LATER]
-        near = [row - begin for row in rows if begin + _SHORT // 2 <= row <= last]
-        shown = sorted({*_spread(near, _PER_WINDOW), last - begin})
-        row = find_difference(make(window), PlainAsker(strategy_class, window, params), shown)
-        if row is not None:
-            return begin + row
-    return None
+def list_windows(
+    frame: pd.DataFrame, rows: list[int], lookback: int
+) -> Iterator[tuple[int, pd.DataFrame, int]]:
+    """Some of the rows, each with what a new instance sees there and the candles after, and with the place of
+    the row in that."""
+    for row in _spread(rows, _WINDOWS):
+        begin = max(0, row + 1 - lookback)
+        yield row, frame.iloc[begin : row + 1 + _LATER], row - begin
 
 
 def _take(rows: Any, chance: np.random.Generator) -> Any:
@@ -127,7 +111,7 @@ def _ask_flat(asker: Asker, row: int, balance: float) -> list[Any]:
 def _answer(question: Callable[[], list[Any]]) -> list[Any]:
     try:
         return question()
-    except Exception as error:  # noqa: BLE001  what the strategy raises is its answer
+    except (Exception, SystemExit) as error:  # noqa: BLE001  what it raises is its answer
         return [type(error).__name__]
 
 

@@ -17,8 +17,7 @@ class OneCandle(Reader):
     row = -1
 
     def number(self, series: "pd.Series[Any]", back: int) -> Any:
-        if back > self.row:
-            raise IndexError("single positional indexer is out-of-bounds")
+        self._check_back(back)
         return self.once(("values", id(series)), series.to_numpy, series)[self.row - back]
 
     def figure(
@@ -32,17 +31,20 @@ class OneCandle(Reader):
         return getattr(self._cut(series, end, size), name)(**options)
 
     def count(self, end: int, size: int | None) -> int:
-        rows = max(self.row + 1 - end, 0)
-        return rows if size is None else min(rows, size)
+        rows, most = max(self.row + 1 - end, 0), self.size(end, size)
+        return rows if most is None else min(rows, most)
 
     def time(self, back: int) -> Any:
-        if back > self.row:
-            raise IndexError("single positional indexer is out-of-bounds")
+        self._check_back(back)
         return self.index[self.row - back]
 
     def _cut(self, series: "pd.Series[Any]", end: int, size: int | None) -> "pd.Series[Any]":
         last = max(self.row + 1 - end, 0)
-        return series.iloc[0 if size is None else max(last - size, 0) : last]
+        return series.iloc[last - self.count(end, size) : last]
+
+    def _check_back(self, back: int) -> None:
+        if back >= min(self.row + 1, self.lookback):
+            raise IndexError("single positional indexer is out-of-bounds")
 
 
 class RereadingAsker:

@@ -1,5 +1,6 @@
 """What a strategy is given in place of pandas objects and numbers, and who answers for them."""
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable
 from typing import Any, NoReturn, TypeVar
@@ -14,10 +15,12 @@ Number = int | float | np.number[Any] | np.bool_
 
 
 class WholeHistory:
-    """Candles in whole columns, and what is computed of them: once, however often it is asked."""
+    """Candles in whole columns, of which a strategy is shown `lookback` at most, and what is computed of
+    them: once, however often it is asked."""
 
-    def __init__(self, frame: pd.DataFrame) -> None:
+    def __init__(self, frame: pd.DataFrame, lookback: int = sys.maxsize) -> None:
         self.frame = frame
+        self.lookback = lookback
         self.columns = {name: frame[name] for name in frame}
         self._kept: dict[Hashable, Any] = {}
 
@@ -42,6 +45,7 @@ class Reader(ABC):
     def __init__(self, history: WholeHistory) -> None:
         self.history = history
         self.index: pd.DatetimeIndex = history.frame.index
+        self.lookback = history.lookback
         self.once = history.once
         self.aside: StepsAside | None = None
 
@@ -54,6 +58,11 @@ class Reader(ABC):
         """Step aside where the strategy swallowed that, as a bare `except` does."""
         if self.aside:
             raise self.aside
+
+    def size(self, end: int, size: int | None) -> int | None:
+        """How many rows there are at most before the last `end`, or None for all of a history."""
+        most = max(self.lookback - end, 0) if self.lookback < len(self.index) else None
+        return min((one for one in (size, most) if one is not None), default=None)
 
     @abstractmethod
     def number(self, series: "pd.Series[Any]", back: int) -> Any:

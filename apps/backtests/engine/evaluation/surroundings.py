@@ -8,6 +8,7 @@ import operator
 import random
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from types import CellType, FunctionType, ModuleType
 from typing import Any
 
@@ -227,6 +228,7 @@ class Surrounded:
         functions = [one for one in values if isinstance(one, FunctionType)]
         values += [one for function in functions for one in function.__defaults__ or ()]
         values += [one for function in functions for one in vars(function).values()]
+        values += [one for function in functions for one in _list_closed(function)]
         containers = [one for one in values if type(one) in (dict, list, set, deque)]
         return [item for one in (*held, *containers) for item in _flatten(one)]
 
@@ -235,6 +237,15 @@ def _has_functions(one: type) -> bool:
     return one.__module__ != "builtins" and any(
         isinstance(value, FunctionType) for value in vars(one).values()
     )
+
+
+def _list_closed(function: FunctionType) -> list[Any]:
+    """What a function that was made inside another one remembers of it."""
+    closed = []
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # not set yet
+            closed.append(cell.cell_contents)
+    return closed
 
 
 def _flatten(held: Any) -> list[Any]:

@@ -90,7 +90,7 @@ class _Questions:
     def _run(self, question: Callable[[], Any]) -> list[_Path]:
         try:
             return list(self._reader.forks.run(question))
-        except Exception as error:  # whatever the code of others raises
+        except (Exception, SystemExit) as error:  # whatever the code of others raises
             raise StepsAside(f"it raises {error!r}") from error
 
     def _ask_flat(self) -> _Entry | None:

@@ -45,10 +45,7 @@ class AllCandles(Reader):
         raise self.forks.step_aside(f"it asks {what}")
 
     def number(self, series: "pd.Series[Any]", back: int) -> "Value":
-        if back > self.start + self.forks.first():
-            self.refuse(
-                f"row {-1 - back} where there are {self.start + self.forks.first() + 1} candles"
-            )
+        self._check_back(back)
         key = ("number", id(series), back)
         return self.keep(key, lambda: Value(self._read(series, back, np.nan), self), series)
 
@@ -63,7 +60,7 @@ class AllCandles(Reader):
         def make() -> Value:
             try:
                 with np.errstate(all="ignore"):
-                    found = reduce_windows(_to_array(series), name, size, **options)
+                    found = reduce_windows(_to_array(series), name, self.size(end, size), **options)
             except (KeyError, TypeError):
                 self.refuse(f"{name}() of {'all' if size is None else 'the last'} rows")
             return Value(self._read(pd.Series(found), end, nothing(name)), self)
@@ -72,16 +69,21 @@ class AllCandles(Reader):
         return self.keep(key, make, series)
 
     def count(self, end: int, size: int | None) -> "Value | int":
-        if size is not None and self.start + 1 - end >= size:
-            return size
+        most = self.size(end, size)
+        if most is not None and self.start + 1 - end >= most:
+            return most
         return self.keep(
             ("count", end, size), lambda: Value(self._count(end, size), self, python=True)
         )
 
     def time(self, back: int) -> "Moment":
-        if back > self.start + self.forks.first():
-            self.refuse("a time before the first candle")
+        self._check_back(back)
         return self.keep(("time", back), lambda: Moment(back, self))
+
+    def _check_back(self, back: int) -> None:
+        rows = min(self.start + self.forks.first() + 1, self.lookback)
+        if back >= rows:
+            self.refuse(f"row {-1 - back} where there are {rows} candles")
 
     def compute(self, function: Callable[..., Array], *operands: Any) -> "Value":
         """The value that `function` makes of arrays and numbers."""
@@ -112,7 +114,8 @@ class AllCandles(Reader):
 
     def _count(self, end: int, size: int | None) -> npt.NDArray[np.int64]:
         rows = np.maximum(np.arange(self.start, self.start + self.candles) + 1 - end, 0)
-        return rows if size is None else np.minimum(rows, size)
+        most = self.size(end, size)
+        return rows if most is None else np.minimum(rows, most)
 
     def _check_divisor(self, divisor: Any) -> None:
         """Python's own numbers raise where numpy's say infinity."""

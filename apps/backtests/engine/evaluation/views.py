@@ -129,14 +129,15 @@ class Past:
 class Rows:
     """`iloc` of a column: an element of a list where it can be."""
 
-    __slots__ = ("_newest", "_view")
+    __slots__ = ("_newest", "_oldest", "_view")
 
     def __init__(self, view: "ColumnView", newest: list[Any]) -> None:
         self._view = view
         self._newest = newest
+        self._oldest = -view._reader.lookback
 
     def __getitem__(self, key: Any) -> Any:
-        if type(key) is int and key < 0:
+        if type(key) is int and self._oldest <= key < 0:
             try:
                 return self._newest[key]
             except IndexError:
@@ -156,16 +157,20 @@ class _View(StandIn):
         self._whole = whole
         self._past = past
 
+    def _seen(self) -> slice:
+        last = self._past.row + 1
+        return slice(max(0, last - self._reader.lookback), last)
+
     def _cut(self) -> Any:
-        return self._whole.iloc[: self._past.row + 1]
+        return self._whole.iloc[self._seen()]
 
     def __len__(self) -> int:
-        return self._past.row + 1
+        return min(self._past.row + 1, self._reader.lookback)
 
     @property
     def index(self) -> Any:
         """When the candles opened."""
-        return self._whole.index[: self._past.row + 1]
+        return self._whole.index[self._seen()]
 
     @property
     def empty(self) -> bool:
@@ -196,7 +201,7 @@ class ColumnView(_View):
     @property
     def values(self) -> Any:
         """As numpy has it."""
-        return self._whole.to_numpy()[: self._past.row + 1]
+        return self._whole.to_numpy()[self._seen()]
 
     def to_numpy(self) -> Any:
         """As numpy has it."""
@@ -239,7 +244,7 @@ class FrameView(_View):
     @property
     def shape(self) -> tuple[int, int]:
         """How many rows and columns it has."""
-        return self._past.row + 1, len(self._columns)
+        return len(self), len(self._columns)
 
 
 class _Whole(Reader):

@@ -11,7 +11,7 @@ from apps.backtests.engine.evaluation.plain import PlainAsker
 from apps.backtests.engine.evaluation.proof import (
     SignalsAsker,
     find_difference,
-    find_foresight,
+    list_windows,
     pick_early,
     pick_rows,
 )
@@ -21,6 +21,9 @@ from apps.backtests.engine.evaluation.standins import WholeHistory
 from apps.backtests.engine.evaluation.trace import trace
 from apps.backtests.engine.evaluation.views import ViewAsker
 from apps.strategies.contract.strategy import Strategy
+
+#: Candles that a live bot is given where a strategy does not say.
+_LOOKBACK = Strategy.lookback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,18 +41,18 @@ def list_ways(
     params: Mapping[str, Any],
     *,
     first: int = 0,
-    window: int | None = None,
+    lookback: int = _LOOKBACK,
 ) -> Iterator[Way]:
-    """The ways that are proven to answer as new instances do from row `first` on, the fastest first; a later
-    one is for a run in which the one before steps aside. The last asks new instances, on `window` candles."""
-    search = _Search(strategy_class, WholeHistory(frame), params, first)
+    """The ways that are proven to answer from row `first` on as new instances on `lookback` candles do, the
+    fastest first; a later one is for a run in which the one before steps aside."""
+    search = _Search(strategy_class, WholeHistory(frame, lookback), params, first)
     for find in (search.find_trace, search.find_views, search.find_rereading):
         try:
             yield find()
         except StepsAside as aside:
             search.asides.append(aside.reason)
     yield Way(
-        decisions=PlainAsker(strategy_class, frame, params, window),
+        decisions=PlainAsker(strategy_class, frame, params, lookback),
         name="plain",
         reason=f"A new instance for each candle: {search.tell_asides()}.",
     )
@@ -93,11 +96,10 @@ class _Search:
         """Candle by candle, on new instances that find their indicators computed."""
         return self._find_asker(RereadingAsker)
 
-    def _find_asker(self, make: type[ViewAsker] | type[RereadingAsker]) -> Way:
-        rows = pick_rows(self._first, len(self._history.frame))
-        self._compare_plainly(make(self._class, self._history, self._params), rows)
+    def _find_asker(self, kind: type[ViewAsker] | type[RereadingAsker]) -> Way:
+        self._compare_plainly(self._make(kind), pick_rows(self._first, len(self._history.frame)))
         return Way(
-            decisions=make(self._class, self._history, self._params),
+            decisions=self._make(kind),
             name="views",
             reason=f"Candle by candle, on indicators that are computed once: {self.tell_asides()}.",
         )
@@ -107,28 +109,33 @@ class _Search:
         return ", and ".join(dict.fromkeys(self.asides))
 
     def _compare_plainly(self, asker: Asker, rows: list[int]) -> None:
-        """With new instances, where they see few candles: at the start, and in windows."""
-        frame = self._history.frame
+        """With new instances: where the history begins, and in windows of it, where an indicator that needs
+        later candles shows."""
+        frame, lookback = self._history.frame, self._history.lookback
         plain = PlainAsker(self._class, frame, self._params)
-        self._compare(asker, plain, pick_early(rows))
-
-        def make(part: pd.DataFrame) -> Asker:
-            return RereadingAsker(self._class, WholeHistory(part), self._params)
-
-        row = find_foresight(make, self._class, frame, self._params, rows)
-        if row is not None:
-            raise StepsAside(
-                f"it decides otherwise when later candles are there, {self._tell(row)}"
-            )
+        self._compare(asker, plain, pick_early(rows, lookback))
+        for row, window, place in list_windows(frame, rows, lookback):
+            shown = RereadingAsker(self._class, WholeHistory(window, lookback), self._params)
+            plain = PlainAsker(self._class, window, self._params)
+            if find_difference(shown, plain, [place]) is not None:
+                raise StepsAside(
+                    f"it decides otherwise when later candles are there, {self._tell(row)}"
+                )
 
     def _compare_with_views(self, asker: Asker, rows: list[int]) -> None:
         try:
-            self._compare(asker, ViewAsker(self._class, self._history, self._params), rows)
+            row = find_difference(asker, self._make(ViewAsker), rows)
         except StepsAside:
-            self._compare(asker, RereadingAsker(self._class, self._history, self._params), rows)
+            row = find_difference(asker, self._make(RereadingAsker), rows)
+        self._check(row)
+
+    def _make(self, kind: type[ViewAsker] | type[RereadingAsker]) -> ViewAsker | RereadingAsker:
+        return kind(self._class, self._history, self._params)
 
     def _compare(self, asker: Asker, other: Asker, rows: list[int]) -> None:
-        row = find_difference(asker, other, rows)
+        self._check(find_difference(asker, other, rows))
+
+    def _check(self, row: int | None) -> None:
         if row is not None:
             raise StepsAside(f"its answers differ from those of a single candle, {self._tell(row)}")
 

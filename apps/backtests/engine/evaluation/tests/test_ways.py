@@ -21,13 +21,17 @@ def test_a_strategy_of_its_candles_alone_is_asked_for_all_at_once() -> None:
     [
         ("return self.balance > 100", "views", "it asks a comparison of the balance"),
         ("return int(self.candles['close'].iloc[-1]) > 100", "views", "int() of a number"),
-        ("return self.candles['close'].iloc[-1] > self.candles['close'].mean()", "views", "mean()"),
+        (
+            "return self.candles['close'].iloc[-1] > self.candles['close'].median()",
+            "plain",
+            "median",
+        ),
         ("return self.candles['close'].shift(-1).iloc[-2] > 100", "plain", "shift()"),
         ("return ta.dpo(self.candles['close'], length=20).iloc[-1] > 0", "plain", "differ"),
     ],
 )
 def test_the_reason_says_why_no_faster_way_will_do(body: str, name: str, words: str) -> None:
-    way = next(list_ways(write(body), FRAME, {}, first=100, window=200))
+    way = next(list_ways(write(body), FRAME, {}, first=100, lookback=200))
 
     assert way.name == name
     assert words in way.reason
@@ -55,7 +59,7 @@ def test_a_run_goes_on_with_the_next_way() -> None:
 
 
 def test_the_last_way_sees_what_a_live_bot_sees() -> None:
-    *_, plain = list_ways(write("return len(self.candles) == 200"), FRAME, {}, window=200)
+    *_, plain = list_ways(write("return len(self.candles) == 200"), FRAME, {}, lookback=200)
 
     assert not isinstance(plain.decisions, Signals)
     assert [plain.decisions.should_long(row, BALANCE) for row in (198, 199, 2999)] == [
