@@ -8,59 +8,37 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import path
 from django.utils import timezone
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from apps.core.formats import price, quantity
+from apps.core.admin import BoundedPaginator
+from apps.core.formats import NOTHING, price, quantity
 from apps.domain.environments import Environment, Exchange
+from apps.markets import series_admin
+from apps.markets.facts_admin import MarketAdmin
 from apps.markets.models import Candle, ExchangeHealth, HeartbeatStatus, Symbol
 from apps.markets.selectors import find_sync, list_syncs
 from apps.markets.symbols import request_sync
 
-
-class MarketAdmin(ModelAdmin):
-    """Facts of the market: all staff read them, nobody writes them."""
-
-    list_per_page = 50
-    show_full_result_count = False
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        """All staff."""
-        return bool(request.user.is_staff)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """All staff."""
-        return bool(request.user.is_staff)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
-        return False
+__all__ = ["series_admin"]
 
 
 @admin.register(Candle)
 class CandleAdmin(MarketAdmin):
-    """Closed candles."""
+    """Closed candles, what was stored last first."""
 
+    paginator = BoundedPaginator
     list_display = (
         "opened_at",
         "market",
         "timeframe",
         "ohlc",
         "volume_text",
-        "received_at",
+        "heard",
         "state",
     )
     list_filter = ("series__timeframe", "series__symbol__environment")
     list_select_related = ("series__symbol",)
-    ordering = ("-received_at", "-opened_at")
+    ordering = ("-pk",)
 
     @display(description="Symbol")
     def market(self, candle: Candle) -> str:
@@ -83,10 +61,20 @@ class CandleAdmin(MarketAdmin):
         """Base asset."""
         return f"{candle.volume:,.4f}"
 
-    @display(description="Strategies", label={"called": "success", "stored only": "info"})
+    @display(description="Received")
+    def heard(self, candle: Candle) -> Any:
+        """When the heartbeat brought it."""
+        return candle.received_at if candle.is_heard else NOTHING
+
+    @display(
+        description="Strategies",
+        label={"called": "success", "stored only": "info", "history": "default"},
+    )
     def state(self, candle: Candle) -> str:
         """Whether strategies were called on it."""
-        return "called" if candle.dispatched_at else "stored only"
+        if candle.dispatched_at:
+            return "called"
+        return "stored only" if candle.is_heard else "history"
 
 
 @admin.register(HeartbeatStatus)

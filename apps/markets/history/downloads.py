@@ -247,7 +247,7 @@ def _fetch(download: CandleDownload, *, until: float) -> bool:
             download.attempts, start = 0, reached
             if time.monotonic() >= until:
                 return False
-    _finish(download, within)
+    _finish(download, within, client.capabilities.candle_history)
     return True
 
 
@@ -300,14 +300,12 @@ def _update(download: CandleDownload, **values: object) -> None:
         raise _Superseded
 
 
-def _finish(download: CandleDownload, within: Span) -> None:
+def _finish(download: CandleDownload, within: Span, kept: int | None) -> None:
     download.refresh_from_db(fields=["done", "stored"])
     exchange = Exchange(download.series.symbol.exchange).title()
     words = [f"{download.stored:,} candles stored."]
     if lacking := download.done - download.stored:
         words.append(f"{exchange} has none for {lacking:,} more.")
     if within.starts_at > download.start:
-        words.append(
-            f"{exchange} tells none from before {within.starts_at:%Y-%m-%d %H:%M}: import those from a file."
-        )
+        words.append(f"{exchange} tells only its newest {kept}: import older ones from a file.")
     _end(download, State.DONE, " ".join(words))

@@ -307,7 +307,7 @@ def test_what_an_exchange_no_longer_tells_has_to_be_imported(
 
     assert stored(download.series) == list(range(50, 100))
     assert download.message == (
-        "50 candles stored. Binance tells none from before 2025-01-01 00:50: import those from a file."
+        "50 candles stored. Binance tells only its newest 150: import older ones from a file."
     )
 
 
