@@ -126,6 +126,12 @@ MAX_USERS = int(_number("ARISTOBOT_MAX_USERS", 5))
 PROMOTION_DAYS = int(_number("ARISTOBOT_PROMOTION_DAYS", 7))
 PROMOTION_CAPITAL = int(_number("ARISTOBOT_PROMOTION_CAPITAL", 100))
 
+# --- Backtests ------------------------------------------------------------------------------------
+BACKTEST_SOCKET = env.str("ARISTOBOT_BACKTEST_SOCKET", default=str(RUN_DIR / "backtest.sock"))
+# How many of one user's may wait or run at once, and how long one may run.
+MAX_BACKTESTS_PER_USER = int(_number("ARISTOBOT_MAX_BACKTESTS_PER_USER", 1))
+BACKTEST_MINUTES = _number("ARISTOBOT_BACKTEST_MINUTES", 30)
+
 # --- Celery ---------------------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace(
     "?db=", "?virtual_host="
@@ -176,6 +182,7 @@ INSTALLED_APPS = [
     "apps.strategies",
     "apps.trading",
     "apps.bots",
+    "apps.backtests",
     "apps.live",
     "workers",
 ]

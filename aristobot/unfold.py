@@ -100,6 +100,7 @@ UNFOLD: dict[str, Any] = {
                     _item("Decisions", "psychology", "admin:bots_decision_changelist"),
                     _item("Logs", "terminal", "admin:bots_strategylog_changelist"),
                     _item("Strategies", "code", "admin:strategies_strategy_changelist"),
+                    _item("Backtests", "history", "admin:backtests_backtestrun_changelist"),
                 ],
             },
             {

@@ -17,6 +17,7 @@ urlpatterns = [
     path("live/events/", events, name="events"),
     path("admin/live/", include("apps.live.urls")),
     path("admin/activations/", include("apps.bots.urls")),
+    path("admin/backtests/runs/", include("apps.backtests.urls")),
     path("admin/accounting/", include("apps.trading.urls")),
     path("admin/strategies/", include("apps.strategies.urls")),
     path("admin/tasks/", TasksView.as_view(), name="tasks"),

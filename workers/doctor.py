@@ -52,20 +52,24 @@ def check_layers() -> Iterator[Finding]:
         )
 
 
-def check_sandbox() -> Iterator[Finding]:
-    """Whether strategies can be asked now, and behind which walls."""
+def check_sandboxes() -> Iterator[Finding]:
+    """Whether strategies can be asked and backtested now, and behind which walls."""
+    yield _check_sandbox("Sandbox", settings.SANDBOX_SOCKET)
+    yield _check_sandbox("Backtest sandbox", settings.BACKTEST_SOCKET)
+
+
+def _check_sandbox(subject: str, path: str) -> Finding:
     try:
-        with Sandbox(settings.SANDBOX_SOCKET) as sandbox:
+        with Sandbox(path) as sandbox:
             layers = sandbox.find_layers()
     except SandboxUnavailable as error:
-        yield Finding(subject="Sandbox", is_good=False, is_needed=True, words=str(error))
-        return
+        return Finding(subject=subject, is_good=False, is_needed=True, words=str(error))
     is_good = layers == STRICT
     words = f"it answers; tier {layers.tier}: {layers.words}"
     if not is_good:
         words += f". {_consequence()}"
     needed = not settings.ACCEPT_WEAK_SANDBOX
-    yield Finding(subject="Sandbox", is_good=is_good, is_needed=needed, words=words)
+    return Finding(subject=subject, is_good=is_good, is_needed=needed, words=words)
 
 
 def _consequence() -> str:
@@ -77,4 +81,4 @@ def _consequence() -> str:
     )
 
 
-CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (check_python, check_layers, check_sandbox)
+CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (check_python, check_layers, check_sandboxes)

@@ -5,7 +5,16 @@ from datetime import timedelta
 from enum import StrEnum
 
 #: What must not wait for what. The last one takes whatever names no queue.
-QUEUES = ("orders", "webhooks", "strategies", "monitor", "market_data", "downloads", "maintenance")
+QUEUES = (
+    "orders",
+    "webhooks",
+    "strategies",
+    "monitor",
+    "market_data",
+    "downloads",
+    "backtests",
+    "maintenance",
+)
 
 
 class TaskName(StrEnum):
@@ -33,6 +42,8 @@ class TaskName(StrEnum):
     SWEEP_CANDLES = "market_data.sweep_candles"
     SWEEP_DOWNLOADS = "market_data.sweep_downloads"
     DOWNLOAD_CANDLES = "downloads.download_candles"
+    RUN_BACKTEST = "backtests.run_backtest"
+    SWEEP_BACKTESTS = "maintenance.sweep_backtests"
     CLEAR_SESSIONS = "maintenance.clear_sessions"
     FORGET_CONNECTION_TESTS = "maintenance.forget_connection_tests"
     FORGET_STRATEGY_LOGS = "maintenance.forget_strategy_logs"
@@ -79,6 +90,8 @@ TASKS: dict[TaskName, TaskRule] = {
     TaskName.SWEEP_CANDLES: TaskRule(expires=timedelta(seconds=5), every=timedelta(seconds=5)),
     TaskName.SWEEP_DOWNLOADS: TaskRule(expires=timedelta(seconds=5), every=timedelta(seconds=5)),
     TaskName.DOWNLOAD_CANDLES: TaskRule(expires=timedelta(seconds=60)),
+    TaskName.RUN_BACKTEST: TaskRule(expires=timedelta(minutes=1)),
+    TaskName.SWEEP_BACKTESTS: TaskRule(expires=timedelta(seconds=10), every=timedelta(seconds=10)),
     TaskName.CLEAR_SESSIONS: TaskRule(expires=timedelta(days=1), every=timedelta(days=1)),
     TaskName.FORGET_CONNECTION_TESTS: TaskRule(
         expires=timedelta(minutes=10), every=timedelta(minutes=10)

@@ -24,6 +24,7 @@ PROCESSES = (
     "worker monitor",
     "worker strategies",
     "worker downloads",
+    "worker backtests",
     "beat",
     "heartbeat",
     "streams",
@@ -86,6 +87,7 @@ def _list_processes() -> list[ProcessHealth] | None:
     """None when Valkey does not answer, and then nothing is known about any process."""
     asked = {
         "sandbox": settings.SANDBOX_SOCKET,
+        "backtest sandbox": settings.BACKTEST_SOCKET,
         **{f"paper {name}": url for name, url in settings.PAPER_EXCHANGE_URLS.items()},
         "flower": settings.FLOWER_URL,
     }

@@ -121,6 +121,8 @@ class Child:
 
     def receive(self, limit: int) -> Conversation[bytes]:
         """One reply of at most `limit` bytes. Raises StrategyFailed and OSError."""
+        # Whoever talks without end would otherwise be listened to without end.
+        yield self._socket, EVENT_READ
         (size,) = wire.REPLY.unpack((yield from self._read(wire.REPLY.size)))
         if size > limit:
             raise StrategyFailed(f"The strategy's answer is larger than {limit} bytes.")

@@ -19,11 +19,15 @@ SHOWS_PARAMETERS = {
 }
 
 
+def field_of(parameter: str) -> str:
+    """What the field of a parameter is called."""
+    return f"{_PREFIX}{parameter}"
+
+
 def make_parameter_fields(version: StrategyVersion) -> dict[str, forms.Field]:
     """A field for each parameter of a version; an empty one is its default."""
     return {
-        f"{_PREFIX}{name}": _make_parameter_field(entry)
-        for name, entry in version.parameters.items()
+        field_of(name): _make_parameter_field(entry) for name, entry in version.parameters.items()
     }
 
 

@@ -33,7 +33,7 @@ _SIMPLE = (bool, int, float, str, Decimal, np.generic)
 
 
 #: What every process does once before it is needed: it copies the pages that any strategy writes to.
-_PRACTICE = """
+PRACTICE = """
 class Practice(Strategy):
     def __init__(self, candles, balance, position=None):
         super().__init__(candles, balance, position)
@@ -98,7 +98,7 @@ def practise() -> None:
     """Answer a question that nobody asked."""
     question: dict[str, Any] = {"balance": 1.0, "position": None, "params": {}, "asks_all": True}
     candles = struct.pack("500q", *range(500)) + struct.pack("2500d", *range(2500))
-    strategy_class = load(_PRACTICE)
+    strategy_class = load(PRACTICE)
     describe(strategy_class)
     wire.pack_reply(answer(strategy_class, question, candles))
 

@@ -39,6 +39,7 @@ WORKER_GROUPS = (
     WorkerGroup("monitor", ("monitor", "market_data", "maintenance"), 2),
     WorkerGroup("strategies", ("strategies",), 1),
     WorkerGroup("downloads", ("downloads",), 2),
+    WorkerGroup("backtests", ("backtests",), 1),
 )
 
 
@@ -49,12 +50,8 @@ def processes() -> list[ProcessSpec]:
     flower = urlsplit(settings.FLOWER_URL)
     # fmt: off
     return [
-        _process(
-            "sandbox", Stage.OUTSIDE, zygote_command(settings.SANDBOX_SOCKET),
-            partial(accepts_unix, settings.SANDBOX_SOCKET),
-            # Strategies' code runs in it: nothing of this installation is in its environment.
-            env={},
-        ),
+        _sandbox("sandbox", settings.SANDBOX_SOCKET, "live"),
+        _sandbox("backtest sandbox", settings.BACKTEST_SOCKET, "backtest"),
         *(_paper_exchange(name, url) for name, url in settings.PAPER_EXCHANGE_URLS.items()),
         *(_worker(group) for group in WORKER_GROUPS),
         _process(
@@ -146,6 +143,12 @@ def _process(
         look_at="its lines above",
         must_start=must_start,
     )
+
+
+def _sandbox(name: str, path: str, profile: str) -> ProcessSpec:
+    # Strategies' code runs in it: nothing of this installation is in its environment.
+    argv = zygote_command(path, profile)
+    return _process(name, Stage.OUTSIDE, argv, partial(accepts_unix, path), env={})
 
 
 def _paper_exchange(exchange: str, url: str) -> ProcessSpec:

@@ -1,5 +1,21 @@
 """The doors of the workers: one module per queue, one call of a service per task."""
 
-from workers.tasks import downloads, maintenance, market_data, monitor, orders, strategies
+from workers.tasks import (
+    backtests,
+    downloads,
+    maintenance,
+    market_data,
+    monitor,
+    orders,
+    strategies,
+)
 
-__all__ = ["downloads", "maintenance", "market_data", "monitor", "orders", "strategies"]
+__all__ = [
+    "backtests",
+    "downloads",
+    "maintenance",
+    "market_data",
+    "monitor",
+    "orders",
+    "strategies",
+]

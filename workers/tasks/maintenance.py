@@ -6,6 +6,7 @@ from celery import shared_task
 from django.core.management import call_command
 from django.utils import timezone
 
+from apps.backtests import services as backtests
 from apps.bots import journal
 from apps.brokers import connection
 from apps.core.tasks import TaskName
@@ -27,3 +28,9 @@ def forget_connection_tests(**_kwargs: object) -> None:
 def forget_strategy_logs(**_kwargs: object) -> None:
     """What strategies printed and failed with more than 30 days ago."""
     journal.forget_logs(created_before=timezone.now() - timedelta(days=30))
+
+
+@shared_task(name=TaskName.SWEEP_BACKTESTS.value)
+def sweep_backtests(**_kwargs: object) -> None:
+    """Backtests whose message, or whose worker, got lost."""
+    backtests.sweep_runs(now=timezone.now())

@@ -68,4 +68,5 @@ def test_programs_get_json(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert [finding["subject"] for finding in json.loads(said)] == [
         "Python", "Sandbox: limits", "Sandbox: Landlock", "Sandbox: seccomp", "Sandbox",
+        "Backtest sandbox",
     ]  # fmt: skip

@@ -12,6 +12,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from apps.accounts.models import User
+from apps.backtests.models import BacktestRun
 from apps.bots.models import Activation, Decision, StrategyLog
 from apps.brokers.models import Broker
 from apps.core.models import Alert, OwnedModel
@@ -111,9 +112,20 @@ def rows(
         **coins, broker=book.broker, ours=1, theirs=2, first_seen_at=now, seen_at=now
     )
     equity = EquitySnapshot.objects.create(**at_broker, at=now, equity=1, unpriced=[SECRET])
+    backtest = BacktestRun.objects.create(
+        owner=owner,
+        version=version,
+        symbol=symbol,
+        timeframe="1m",
+        starts_at=now,
+        ends_at=now,
+        maker_fee=0,
+        taker_fee=0,
+        error=SECRET,
+    )
     made = (
         *(alert, book.broker, strategy, version, activation, position, order, fill, decision),
-        *(lot, transfer, difference, equity, log),
+        *(lot, transfer, difference, equity, log, backtest),
     )
     return {type(row): row for row in made}
 

@@ -20,6 +20,16 @@ def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningZygote]:
     running.stop()
 
 
+@pytest.fixture(scope="session")
+def backtest_zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningZygote]:
+    """One that does whole backtests."""
+    if sys.platform != "linux":
+        pytest.skip("the confinement is Linux's")
+    running = RunningZygote(tmp_path_factory.mktemp("zygote") / "b", "backtest")
+    yield running
+    running.stop()
+
+
 @pytest.fixture
 def own_zygote(tmp_path: Path) -> Iterator[RunningZygote]:
     """One to stop."""

@@ -79,16 +79,17 @@ def ask(
 class RunningZygote:
     """One zygote in a process of its own, started as the supervisor does."""
 
-    def __init__(self, socket_path: Path) -> None:
+    def __init__(self, socket_path: Path, profile: str = "live") -> None:
         self.socket_path = str(socket_path)
+        self._profile = profile
         self.start()
 
     def start(self) -> None:
         """Return when it is ready."""
-        command = zygote_command(self.socket_path)
+        command = zygote_command(self.socket_path, self._profile)
         self.process = subprocess.Popen(command, env={}, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
-        readable, _, _ = select.select([self.process.stdout], [], [], 20)
+        readable, _, _ = select.select([self.process.stdout], [], [], 60)
         assert readable, "the sandbox did not become ready"
         self.ready_line = self.process.stdout.readline()
 
