@@ -119,7 +119,7 @@ def _time(client: Client, what: str, address: str, query: Query) -> Page:
     with CaptureQueriesContext(connection) as captured:
         client.get(address, query)  # the first one finds templates and tables cold
         queries = len(captured)
-    backend = psutil.Process(_backend_pid())
+    backend = psutil.Process(backend_pid())
     seconds, ours, database = [], time.process_time(), sum(backend.cpu_times()[:2])
     for _ in range(ROUNDS):
         started = time.perf_counter()
@@ -135,7 +135,7 @@ def _time(client: Client, what: str, address: str, query: Query) -> Page:
     )
 
 
-def _backend_pid() -> int:
+def backend_pid() -> int:
     """The database's process for our connection: it runs on this machine."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")

@@ -1,6 +1,7 @@
 """`manage.py bench`: what is fast is measured."""
 
 from argparse import ArgumentParser
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from workers.bench import exchanges, gate, live, monitor, pages, paper, sandbox
+from workers.bench import exchanges, gate, history, live, monitor, pages, paper, sandbox
 from workers.bench.chaos.plan import make_plan
 from workers.bench.chaos.run import run
 
@@ -42,6 +43,7 @@ class Command(BaseCommand):
         )
         orders = kinds.add_parser("pages", help="the pages of orders when there are many")
         orders.add_argument("--orders", type=int, default=1_000_000, help="how many (1,000,000)")
+        kinds.add_parser("candles", help="a year of minutes stored, read, imported and exported")
         watching = kinds.add_parser(
             "monitor", help="50 brokers and 2,000 open orders against limits that count"
         )
@@ -71,22 +73,18 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Measure and print."""
-        if options["kind"] == "exchanges":
-            self._compare_clients(options["rounds"])
-        elif options["kind"] == "paper":
-            self._measure_paper(options["orders"], options["recording"])
-        elif options["kind"] == "pages":
-            self._time_pages(options["orders"])
-        elif options["kind"] == "monitor":
-            self._watch(options["minutes"], options["seed"])
-        elif options["kind"] == "gate":
-            self._time_gate(options)
-        elif options["kind"] == "sandbox":
-            sandbox.measure(seconds=options["seconds"], say=self.stdout.write)
-        elif options["kind"] == "chaos":
-            self._break_things(options)
-        else:
-            self._time_orders(options)
+        measures: dict[str, Callable[[], None]] = {
+            "live": lambda: self._time_orders(options),
+            "exchanges": lambda: self._compare_clients(options["rounds"]),
+            "paper": lambda: self._measure_paper(options["orders"], options["recording"]),
+            "pages": lambda: self._time_pages(options["orders"]),
+            "candles": self._time_history,
+            "monitor": lambda: self._watch(options["minutes"], options["seed"]),
+            "gate": lambda: self._time_gate(options),
+            "sandbox": lambda: sandbox.measure(seconds=options["seconds"], say=self.stdout.write),
+            "chaos": lambda: self._break_things(options),
+        }
+        measures[options["kind"]]()
 
     def _compare_clients(self, rounds: int) -> None:
         try:
@@ -108,6 +106,11 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0, interactive=False)
         for page in pages.measure(orders=orders, say=self.stdout.write):
             self.stdout.write(page.describe())
+
+    def _time_history(self) -> None:
+        call_command("migrate", verbosity=0, interactive=False)
+        for timing in history.measure(say=self.stdout.write):
+            self.stdout.write(timing.describe())
 
     def _watch(self, minutes: float, seed: int) -> None:
         call_command("migrate", verbosity=0, interactive=False)
