@@ -1,4 +1,4 @@
-"""Model instances from a query written by hand, where building one would take longer than running it."""
+"""Model instances in queries written by hand, where building one would take longer than running it."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -45,6 +45,36 @@ class Rows:
             )
             for model in self._parts.values()
         ]
+
+
+class NewRow:
+    """A new instance of a model in an INSERT: its columns, what stands for them after VALUES, and what
+    that is for an instance."""
+
+    def __init__(self, model: type[models.Model]) -> None:
+        self._fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+
+    @property
+    def columns(self) -> str:
+        """All but the key, which the database gives."""
+        return ", ".join(f'"{field.column}"' for field in self._fields)
+
+    @property
+    def placeholders(self) -> str:
+        """In the same order."""
+        return ", ".join(f"%({field.attname})s" for field in self._fields)
+
+    def values(self, instance: models.Model) -> dict[str, Any]:
+        """What the placeholders name; fields that fill themselves are filled."""
+        return {
+            field.attname: field.get_db_prep_save(field.pre_save(instance, add=True), connection)
+            for field in self._fields
+        }
+
+    def is_stored(self, instance: models.Model, key: int) -> None:
+        """The instance is the row of that key from now on."""
+        instance.pk = key
+        instance._state.adding, instance._state.db = False, connection.alias
 
 
 def _read(

@@ -31,7 +31,7 @@ from apps.domain.risk import (
 )
 from apps.domain.sizing import affordable_amount, is_sellable_again
 from apps.markets.models import Symbol
-from apps.trading.events import record_event
+from apps.trading.events import record_creation
 from apps.trading.models import Book, Order
 from apps.trading.scopes import Scope, read_scopes
 from apps.trading.standing import Standing, Unsettled, lock_and_read
@@ -150,7 +150,7 @@ def place(*, book: Book, symbol: Symbol, signal: Signal, now: datetime) -> Order
     )
     size = _size(case)
     denial = _find_denial(case, size)
-    order = Order.objects.create(
+    order = Order(
         owner_id=book.owner_id,
         book=book,
         broker_id=book.broker_id,
@@ -178,7 +178,7 @@ def place(*, book: Book, symbol: Symbol, signal: Signal, now: datetime) -> Order
         terminal_at=now if denial else None,
         is_settled=denial is not None,
     )
-    record_event(order, at=now, message=denial.words if denial else signal.reason)
+    record_creation(order, at=now, message=denial.words if denial else signal.reason)
     if denial is None:
         enqueue_on_commit(TaskName.SUBMIT_ORDER, order_id=order.pk)
         if order.replaces_id and order.position_id:

@@ -12,7 +12,7 @@ from apps.domain.risk import DenialCode
 from apps.markets.models import Candle, Symbol
 from apps.trading.claims import claim
 from apps.trading.gate import Signal, place
-from apps.trading.models import Book, BrokerWatch, OrderEvent, Position, RiskScope
+from apps.trading.models import Book, BrokerWatch, Order, OrderEvent, Position, RiskScope
 
 MakeSignal = Callable[..., Signal]
 
@@ -246,3 +246,14 @@ def test_a_person_may_add_to_a_position(
     order = place(book=book, symbol=symbol, signal=make_signal(source=OrderSource.MANUAL), now=now)
 
     assert order.status == "created"
+
+
+def test_what_the_gate_returns_is_the_row_that_it_wrote(
+    book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime
+) -> None:
+    order = place(book=book, symbol=symbol, signal=make_signal(), now=now)
+
+    row = Order.objects.get(pk=order.pk)
+    names = [field.attname for field in Order._meta.concrete_fields]
+    assert [getattr(order, name) for name in names] == [getattr(row, name) for name in names]
+    assert not order._state.adding
