@@ -14,6 +14,7 @@ import pandas as pd
 import pandas_ta_classic as ta
 
 from apps.strategies.contract.imports import STANDARD_LIBRARY
+from workers.sandbox.indicators import prefer_talib
 
 _LAZY_IN_NUMPY = ("fft", "linalg", "ma", "polynomial", "random", "rec", "lib.stride_tricks")
 #: Of the big stock exchanges, for strategies that look at their hours; zoneinfo keeps the last 8.
@@ -29,6 +30,7 @@ def warm_up() -> None:
     for name in (*sorted(STANDARD_LIBRARY), *(f"numpy.{name}" for name in _LAZY_IN_NUMPY)):
         importlib.import_module(name)
     _import_package(ta)
+    prefer_talib()
     _import_package(pd.core)
     sys.modules["pandas_ta"] = ta
     time.localtime()
