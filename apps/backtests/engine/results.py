@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from apps.backtests.engine.candles import Floats, Integers
+from apps.backtests.engine.evaluation.signals import Signals
 from apps.backtests.engine.figures import Metrics, Table
 from apps.backtests.engine.positions import END, SIGNAL
 from apps.backtests.engine.rules import (
@@ -109,7 +110,8 @@ class BacktestResult:
     """Everything that a run has brought until its last candle. `equity` is at the close of each candle,
     `daily_equity` at each 00:00 UTC. Without `DONE`, `reason` says what happened, at the candle that opened
     `stopped_at_ms`, and `failure` is what the strategy raised. Only the first `refused` orders are kept;
-    the metrics count them all."""
+    the metrics count them all. `decisions` are the answers it comes from, all or those that were given;
+    None where it was read back."""
 
     state: State
     reason: str
@@ -124,6 +126,7 @@ class BacktestResult:
     metrics: Metrics
     positions: Table
     refused: Table
+    decisions: Signals | None = None
 
     @cached_property
     def trades(self) -> list[Trade]:

@@ -127,6 +127,7 @@ def trade(
         metrics=metrics,
         positions=settled.positions,
         refused=settled.refused,
+        decisions=settled.decisions,
     )
 
 

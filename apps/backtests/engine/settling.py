@@ -24,8 +24,10 @@ _COMPILED = "apps.backtests.engine.compiled"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """What came of decisions in the first `rows` candles, and what ended them there, if something did."""
+    """What came of decisions in the first `rows` candles, and what ended them there, if something did.
+    Where a strategy was asked candle by candle, only the answers it gave then are known."""
 
+    decisions: Signals
     positions: Table
     refused: Table
     refused_orders: int
@@ -50,6 +52,7 @@ def settle(
     positions = table_of(Held, held[:, :trades])
     cash = positions["cash_after"][-1] if trades else settings.balance
     return Settled(
+        decisions=signals,
         positions=positions,
         refused=table_of(Refused, refused[:, :refusals]),
         refused_orders=refusals,

@@ -8,6 +8,7 @@ import numpy as np
 
 from apps.backtests.engine.candles import Floats, History
 from apps.backtests.engine.evaluation.asking import Asker, read_flag, read_wish
+from apps.backtests.engine.evaluation.signals import Signals
 from apps.backtests.engine.figures import table_of
 from apps.backtests.engine.fills import Finer, Prices, end, resolve
 from apps.backtests.engine.positions import SIGNAL, Held, Position, Refused, buy, keep, sell
@@ -29,7 +30,8 @@ class Cancelled(Exception):
 @dataclass(slots=True, kw_only=True)
 class Simulation:
     """One run from the close of candle `row` on. Whatever ends it early, `row` is the last candle that was
-    traded, and everything until then is there; `held` ends with a position that is still open."""
+    traded, and everything until then is there; `held` ends with a position that is still open. What it
+    decided is kept too: the rows and numbers of `entries`, and the rows of `exits`."""
 
     rules: Rules
     prices: Prices
@@ -42,6 +44,8 @@ class Simulation:
     held: list[Held] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     refused_orders: int = 0
+    entries: list[tuple[int, float, float, float]] = field(default_factory=list)
+    exits: list[int] = field(default_factory=list)
 
     def run(self) -> None:
         """To the last candle. What the strategy raises comes through."""
@@ -75,6 +79,7 @@ class Simulation:
         wish = read_wish(
             asker.position_size(row, cash), asker.stop_loss(row, cash), asker.take_profit(row, cash)
         )
+        self.entries.append((row, *wish))
         first = row + 1
         opened = self.prices.open[first]
         denial, position = buy(self.rules, float(first), opened, wish, cash, self.dust)
@@ -106,6 +111,7 @@ class Simulation:
             wants = self._asks_out(position, row)
             self.row = row + 1
             if wants:
+                self.exits.append(row)
                 opened = self.prices.open[row + 1]
                 return sell(self.rules, position, float(row + 1), SIGNAL, opened, lowest, highest)
 
@@ -177,11 +183,30 @@ def simulate(
     except (Exception, SystemExit) as error:  # noqa: BLE001  the strategy's code raises what it likes
         failure = error
     return Settled(
+        decisions=_decisions_of(simulation),
         positions=table_of(Held, _columns(simulation.held, Held)),
         refused=table_of(Refused, _columns(simulation.refused, Refused)),
         refused_orders=simulation.refused_orders,
         rows=simulation.row + 1,
         failure=failure,
+    )
+
+
+def _decisions_of(simulation: Simulation) -> Signals:
+    rows = len(simulation.prices.close)
+    long, leave = np.zeros(rows, np.bool_), np.zeros(rows, np.bool_)
+    amount, stop_loss, take_profit = np.zeros(rows), np.zeros(rows), np.zeros(rows)
+    for row, *wish in simulation.entries:
+        long[row] = True
+        amount[row], stop_loss[row], take_profit[row] = wish
+    leave[simulation.exits] = True
+    return Signals(
+        long=long,
+        exit=leave,
+        amount=amount,
+        share=0.0,
+        stop_loss=stop_loss,
+        take_profit=take_profit,
     )
 
 

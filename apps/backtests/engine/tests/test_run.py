@@ -266,3 +266,17 @@ def test_refusals_beyond_measure_are_counted_and_not_kept(monkeypatch: pytest.Mo
         result = run(decisions, history(*[CALM] * 20))
 
         assert (len(result.orders), result.metrics["refused_orders"]) == (5, 19)
+
+
+def test_what_a_run_decided_makes_the_same_run_again() -> None:
+    candles = history(*[(price, price + 3, price - 3, price) for price in (100, 103, 99, 104) * 5])
+    numbers = {"share": 0.5, "amount": 0.0, "stop_loss": 0.02, "take_profit": 0.03}
+    decisions = signals(20, [0, 3, 4, 9, 15], [5, 6, 11], **numbers)
+
+    asked = run(SignalsAsker(decisions), candles)
+
+    assert asked.decisions is not None
+    again = run(asked.decisions, candles)
+    assert len(asked.trades) > 2
+    assert again.trades == asked.trades
+    assert np.array_equal(again.equity, asked.equity)

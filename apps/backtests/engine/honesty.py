@@ -1,0 +1,102 @@
+"""How far a result can be trusted: one badge, and the reasons for it in plain words."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from apps.backtests.engine import doubts
+from apps.backtests.engine.candles import History
+from apps.backtests.engine.doubts import Badge, Doubt, Finding
+from apps.backtests.engine.evaluation.signals import Signals
+from apps.backtests.engine.figures import by_day, closed_of
+from apps.backtests.engine.lookahead import check_lookahead
+from apps.backtests.engine.results import BacktestResult
+from apps.backtests.engine.settings import Settings
+from apps.backtests.engine.variants import Variants, try_variants
+from apps.backtests.engine.warmup import check_warmup
+from apps.strategies.contract.strategy import Strategy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Honesty:
+    """What was found about a result, in the order of the doubts."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def badge(self) -> Badge:
+        """That of the worst finding."""
+        return max((finding.badge for finding in self.findings), key=list(Badge).index)
+
+    @property
+    def reasons(self) -> list[Finding]:
+        """What keeps it from the best badge, the worst first."""
+        worst_first = list(reversed(Badge))
+        doubtful = [finding for finding in self.findings if finding.badge is not Badge.GOOD]
+        return sorted(doubtful, key=lambda finding: worst_first.index(finding.badge))
+
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether the strategy knew candles that were still to come."""
+        return any(finding.doubt is Doubt.LOOKAHEAD for finding in self.reasons)
+
+    def to_json(self) -> dict[str, Any]:
+        """What json.dumps takes."""
+        return {"badge": self.badge, **asdict(self)}
+
+
+def judge(
+    strategy: type[Strategy],
+    candles: History,
+    decisions: Signals,
+    settings: Settings,
+    detail: History | None = None,
+) -> Honesty:
+    """Examine what a strategy decided in a run that came to its end. The returns spoken of are pessimistic
+    ones, in whatever mode the run was."""
+    lookahead = check_lookahead(
+        strategy, candles.frame, settings.params, signals=np.flatnonzero(decisions.long).tolist()
+    )
+    warmup = check_warmup(strategy, candles.frame, settings.params)
+    variants = try_variants(decisions, candles, settings, detail)
+    return Honesty(
+        findings=(
+            doubts.judge_lookahead(lookahead),
+            doubts.judge_warmup(warmup),
+            *_judge_variants(variants),
+            _judge_holding(variants.base, candles),
+            *_judge_trades(variants.base),
+        )
+    )
+
+
+def _judge_variants(variants: Variants) -> Iterator[Finding]:
+    base = _return_of(variants.base)
+    yield doubts.judge_open_questions(base, _return_of(variants.optimistic))
+    yield doubts.judge_fees(_return_of(variants.no_fees), base, _return_of(variants.double_fees))
+    yield doubts.judge_slippage(
+        _return_of(variants.no_slippage), base, _return_of(variants.double_slippage)
+    )
+
+
+def _judge_holding(base: BacktestResult, candles: History) -> Finding:
+    first = base.settings.warmup
+    _, prices = by_day(candles, candles.close, float(candles.close[first]), first)
+    return doubts.judge_holding(
+        _return_of(base),
+        base.metrics["buy_and_hold"],
+        float(base.metrics["max_drawdown"] or 0),
+        float((1 - prices / np.maximum.accumulate(prices)).max()),
+    )
+
+
+def _judge_trades(base: BacktestResult) -> Iterator[Finding]:
+    profits = closed_of(base.positions)["pnl"].tolist()
+    yield doubts.judge_sample(len(profits), base.metrics["p_value"])
+    yield doubts.judge_best_trades(profits)
+
+
+def _return_of(result: BacktestResult) -> float:
+    return float(result.metrics["net_return"] or 0)
