@@ -182,6 +182,7 @@ INSTALLED_APPS = [
     "apps.strategies",
     "apps.trading",
     "apps.bots",
+    "apps.webhooks",
     "apps.backtests",
     "apps.live",
     "workers",

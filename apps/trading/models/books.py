@@ -18,6 +18,7 @@ class Book(OwnedModel):
 
     class Kind(models.TextChoices):
         ACTIVATION = "activation", "Strategy"
+        WEBHOOK = "webhook", "Webhooks"
         MANUAL = "manual", "Manual"
         UNASSIGNED = "unassigned", "Unassigned"
 

@@ -60,6 +60,8 @@ class Order(OwnedModel):
     reference_price = QuantityField(help_text="The last price when it was decided")
     stop_loss = QuantityField(null=True, help_text="Fraction below the entry price")
     take_profit = QuantityField(null=True, help_text="Fraction above the entry price")
+    stop_loss_price = QuantityField(null=True, help_text="Where a price was named for it")
+    take_profit_price = QuantityField(null=True, help_text="Where a price was named for it")
     status = models.CharField(max_length=20, choices=choices_of(OrderStatus))
     exchange_status = models.CharField(max_length=40, default="", blank=True)
     denial_code = models.CharField(
