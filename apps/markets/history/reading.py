@@ -68,8 +68,10 @@ def load_candles(*, series: Series, start: datetime, end: datetime) -> CandleCol
 
 
 def list_missing(*, series: Series, start: datetime, end: datetime) -> list[Span]:
-    """Where candles are missing from `start` to `end` (not included); what the exchange was asked for and
-    does not have is not missing."""
+    """Where candles are missing from the one that contains `start` to the last one before that which
+    contains `end`; what the exchange was asked for and does not have is not missing."""
+    timeframe = Timeframe(series.timeframe)
+    start, end = timeframe.floor(start), timeframe.floor(end)
     times = load_times(series=series, start=start, end=end)
     return _without_asked(series, times, Span.between(start, end))
 
