@@ -28,8 +28,21 @@ _NAMES = {
 _UNITS = ((1e11, 1000.0), (1e14, 1.0), (1e17, 1e-3), (float("inf"), 1e-6))
 
 
+#: Exchanges have opened candles at odd moments after an outage. A file with more of them than this share
+#: holds candles of another timeframe, or times in another unit.
+_FEW = 0.01
+
+
 class BadFile(Exception):
     """A file that can't be imported; its words say where it is wrong, and how."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileContent:
+    """The candles of a file in order, and how many were left out because they lie off the grid."""
+
+    candles: CandleColumns
+    off_grid: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,18 +62,17 @@ class _Table:
             raise BadFile(f"{self.unit.capitalize()} {place:,}: {words}{more}")
 
 
-def read_file(
-    path: Path, *, is_parquet: bool, timeframe: Timeframe, now: datetime
-) -> CandleColumns:
-    """The candles of a CSV or Parquet file, in order. Times are numbers (seconds to nanoseconds since 1970)
-    or ISO 8601, in UTC where they name no zone. Raises BadFile, also for one with a single wrong line."""
+def read_file(path: Path, *, is_parquet: bool, timeframe: Timeframe, now: datetime) -> FileContent:
+    """What a CSV or Parquet file holds. Times are numbers (seconds to nanoseconds since 1970) or ISO 8601,
+    in UTC where they name no zone. Raises BadFile, also for one with a single wrong line."""
     table = _open_parquet(path) if is_parquet else _open_csv(path)
     if table.frame.empty:
         raise BadFile("There is no candle in it.")
     times = _read_times(table)
     prices = {name: _read_numbers(table.frame[name]) for name in PRICES}
     _check_prices(table, prices)
-    _check_times(table, times, timeframe, now)
+    is_off = times % timeframe.milliseconds != 0
+    _check_times(table, times, is_off, timeframe, now)
     order = np.argsort(times, kind="stable")
     candles = CandleColumns(
         timeframe=timeframe,
@@ -68,7 +80,7 @@ def read_file(
         **{name: column[order] for name, column in prices.items()},
     )
     _check_steps(table, candles.opened_at_ms, order, timeframe)
-    return candles
+    return FileContent(candles=candles.where(~is_off[order]), off_grid=int(is_off.sum()))
 
 
 def _open_parquet(path: Path) -> _Table:
@@ -161,11 +173,14 @@ def _check_prices(table: _Table, prices: dict[str, NDArray[np.float64]]) -> None
 
 
 def _check_times(
-    table: _Table, times: NDArray[np.int64], timeframe: Timeframe, now: datetime
+    table: _Table,
+    times: NDArray[np.int64],
+    is_off: NDArray[np.bool_],
+    timeframe: Timeframe,
+    now: datetime,
 ) -> None:
-    table.refuse(
-        times % timeframe.milliseconds != 0, f"no {timeframe} candle opens at its time, in UTC."
-    )
+    if is_off.mean() > _FEW:
+        table.refuse(is_off, f"no {timeframe} candle opens at its time, in UTC.")
     closed = (now.astimezone(UTC) - timeframe.duration).timestamp() * 1000
     table.refuse(times > closed, "its candle has not closed yet.")
 

@@ -18,18 +18,22 @@ from apps.markets.models import Series, Symbol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportReport:
-    """How many candles a file had, how many of them are new, and how many are left to the heartbeat."""
+    """How many candles a file had, how many of them are new, are left to the heartbeat, or lie off the grid
+    of the timeframe."""
 
     series: Series
     read: int
     stored: int
     left_out: int
+    off_grid: int
 
     def describe(self) -> str:
         """In words, for the notice at the end."""
         words = [f"{self.read:,} candles read, {self.stored:,} of them new."]
         if self.left_out:
             words.append(f"{self.left_out:,} are left out: they are newer than what is followed.")
+        if self.off_grid:
+            words.append(f"{self.off_grid:,} are left out: they open at odd moments.")
         return " ".join(words)
 
 
@@ -38,7 +42,8 @@ def import_candles(
 ) -> ImportReport:
     """Keep the candles of a file, all or none; those that are stored already stay as they were. Raises
     BadFile."""
-    candles = read_file(path, is_parquet=is_parquet, timeframe=timeframe, now=now)
+    content = read_file(path, is_parquet=is_parquet, timeframe=timeframe, now=now)
+    candles = content.candles
     with transaction.atomic():
         series, _created = Series.objects.get_or_create(
             symbol=symbol, timeframe=timeframe, defaults={"is_followed": False}
@@ -47,7 +52,11 @@ def import_candles(
         history = candles if end is None else candles.where(candles.opened_at_ms < end)
         stored = store_history(series=series, candles=history)
     return ImportReport(
-        series=series, read=len(candles), stored=stored, left_out=len(candles) - len(history)
+        series=series,
+        read=len(candles) + content.off_grid,
+        stored=stored,
+        left_out=len(candles) - len(history),
+        off_grid=content.off_grid,
     )
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from apps.domain.candles import Timeframe
+from apps.markets.history.coverage import read_coverage, summarize
 from apps.markets.history.reading import load_candles
 from apps.markets.history.storing import store_history
 from apps.markets.history.tables import BadFile, read_file
@@ -38,7 +39,7 @@ def write(tmp_path: Path) -> Write:
 def read(path: Path, timeframe: Timeframe = Timeframe.M1) -> list[list[float]]:
     """Minutes from the start, and closes."""
     is_parquet = path.suffix == ".parquet"
-    found = read_file(path, is_parquet=is_parquet, timeframe=timeframe, now=NOW)
+    found = read_file(path, is_parquet=is_parquet, timeframe=timeframe, now=NOW).candles
     return [((found.opened_at_ms - FIRST_MS) / 60_000).tolist(), found.close.tolist()]
 
 
@@ -186,8 +187,27 @@ def test_what_is_newer_than_the_heartbeat_is_left_to_it(series: Series, write: W
     )
 
 
+def test_a_few_candles_that_opened_at_odd_moments_are_left_out(
+    symbol: Symbol, tmp_path: Path
+) -> None:
+    content = write_candles(columns(range(3, 203)), is_parquet=False).decode()
+    path = tmp_path / "candles.csv"
+    path.write_text(content + f"{FIRST_MS + 34_789},2,4,1,3,9\n")
+
+    assert run_import(symbol, path) == (
+        "201 candles read, 200 of them new. 1 are left out: they open at odd moments."
+    )
+
+
 def test_files_are_called_as_the_paper_exchange_takes_them(symbol: Symbol) -> None:
     assert file_name(symbol, Timeframe.M1, is_parquet=False) == "BINANCE_BTCUSDT_1m.csv"
+
+
+def test_a_recorded_outage_is_a_gap(symbol: Symbol, shared: Path) -> None:
+    run_import(symbol, shared / "data/quirks/binance_BTCUSDT_1m_outage_2023-03-24.csv")
+
+    (gap,) = read_coverage(series := Series.objects.get(), summarize([series.pk])[series.pk]).gaps
+    assert (f"{gap.start:%H:%M}", f"{gap.end:%H:%M}") == ("12:40", "14:00")
 
 
 def test_recorded_candles_are_read(shared: Path) -> None:
