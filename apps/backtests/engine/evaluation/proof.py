@@ -15,8 +15,8 @@ from apps.strategies.contract.strategy import PositionView
 _MOST = 500
 #: Rows compared with new instances where the history begins, and in as many more.
 _EARLY = 8
-#: Windows of the history that are shown with and without the candles after them, and how many those are.
-_WINDOWS = 6
+#: Rows of each kind that are shown with the candles after them and without, and how many those are.
+_TELLING = 3
 _LATER = 400
 #: An answer that depends on the balance shows at one of them.
 _BALANCES = (1_000.0, 12_345.67, 50.0)
@@ -70,18 +70,25 @@ def pick_early(rows: list[int], lookback: int) -> list[int]:
     return [*early[:_EARLY], *_spread(early[_EARLY:], _EARLY)]
 
 
+def pick_telling(asker: Asker, rows: list[int]) -> list[int]:
+    """Some of the rows at which the asker buys, some at which it sells, and some others."""
+    answers = {row: _ask(asker, row) for row in rows}
+    buys = [row for row, answer in answers.items() if answer[0] is True]
+    sells = [row for row, answer in answers.items() if answer[-1] is True]
+    return sorted({row for kind in (buys, sells, rows) for row in _spread(kind, _TELLING)})
+
+
 def list_windows(
     frame: pd.DataFrame, rows: list[int], lookback: int
 ) -> Iterator[tuple[int, pd.DataFrame, int]]:
-    """Some of the rows, each with what a new instance sees there and the candles after, and with the place of
-    the row in that."""
-    for row in _spread(rows, _WINDOWS):
+    """Each row with what a new instance sees there and the candles after, and its place in that."""
+    for row in rows:
         begin = max(0, row + 1 - lookback)
         yield row, frame.iloc[begin : row + 1 + _LATER], row - begin
 
 
 def _take(rows: Any, chance: np.random.Generator) -> Any:
-    return rows if len(rows) <= _MOST else chance.choice(rows, _MOST, replace=False)
+    return rows if len(rows) <= _MOST else rows[chance.integers(len(rows), size=_MOST)]
 
 
 def _spread(rows: list[int], count: int) -> list[int]:

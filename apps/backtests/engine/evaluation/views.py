@@ -17,7 +17,7 @@ from apps.strategies.contract.strategy import PositionView, Strategy
 #: Rows that are taken at once, and kept at least; older ones are read from the column itself.
 _BLOCK = 1024
 #: Rows that a list begins with.
-_SEEN = 64
+_SEEN = 16
 _CONTAINERS = (dict, list, set)
 _PLAIN = (bool, int, float, str, type(None))
 
@@ -170,7 +170,7 @@ class _View(StandIn):
     @property
     def index(self) -> Any:
         """When the candles opened."""
-        return self._whole.index[self._seen()]
+        return self._reader.index[self._seen()]
 
     @property
     def empty(self) -> bool:
@@ -215,7 +215,7 @@ class FrameView(_View):
     _what = "the whole table in a method"
 
     def __init__(self, reader: "_Whole", columns: dict[Any, Any], past: Past) -> None:
-        super().__init__(reader, pd.DataFrame(columns, copy=False), past)
+        super().__init__(reader, None, past)
         self._columns = {name: ColumnView(reader, one, past) for name, one in columns.items()}
 
     def __getitem__(self, key: Any) -> Any:
@@ -231,6 +231,12 @@ class FrameView(_View):
     def __contains__(self, name: Any) -> bool:
         return name in self._columns
 
+    def _cut(self) -> Any:
+        if self._whole is None:
+            columns = {name: one._whole for name, one in self._columns.items()}
+            self._whole = pd.DataFrame(columns, copy=False)
+        return super()._cut()
+
     @property
     def iloc(self) -> Any:
         """Rows by their place."""
@@ -239,7 +245,7 @@ class FrameView(_View):
     @property
     def columns(self) -> Any:
         """The names of its columns."""
-        return self._whole.columns
+        return pd.Index(list(self._columns))
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from apps.backtests.engine.evaluation.proof import (
     list_windows,
     pick_early,
     pick_rows,
+    pick_telling,
 )
 from apps.backtests.engine.evaluation.rereading import RereadingAsker
 from apps.backtests.engine.evaluation.signals import Signals, StepsAside
@@ -24,6 +25,7 @@ from apps.strategies.contract.strategy import Strategy
 
 #: Candles that a live bot is given where a strategy does not say.
 _LOOKBACK = Strategy.lookback
+_Asker = ViewAsker | RereadingAsker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,15 +74,16 @@ class _Search:
         self._history = history
         self._params = params
         self._first = first
+        self._foresight: StepsAside | None = None
         self.asides: list[str] = []
 
     def find_trace(self) -> Way:
         """All candles at once, compared with views and with new instances."""
         signals = trace(self._class, self._history, self._params, warmup=self._first)
-        asker = SignalsAsker(signals)
         rows = pick_rows(self._first, len(signals.long), signals)
-        self._compare_with_views(asker, rows)
-        self._compare_plainly(asker, rows)
+        self._compare_with_views(SignalsAsker(signals), rows)
+        self._compare_early(SignalsAsker(signals), rows)
+        self._compare_windows(RereadingAsker, pick_telling(SignalsAsker(signals), rows))
         return Way(
             decisions=signals,
             name="trace",
@@ -96,31 +99,24 @@ class _Search:
         """Candle by candle, on new instances that find their indicators computed."""
         return self._find_asker(RereadingAsker)
 
-    def _find_asker(self, kind: type[ViewAsker] | type[RereadingAsker]) -> Way:
-        self._compare_plainly(self._make(kind), pick_rows(self._first, len(self._history.frame)))
+    def tell_asides(self) -> str:
+        """Why faster ways were none."""
+        return ", and ".join(dict.fromkeys(self.asides))
+
+    def _find_asker(self, kind: type[_Asker]) -> Way:
+        if self._foresight:
+            raise self._foresight
+        rows = pick_rows(self._first, len(self._history.frame))
+        self._compare_early(self._make(kind), rows)
+        self._compare_windows(kind, pick_telling(self._make(kind), rows))
         return Way(
             decisions=self._make(kind),
             name="views",
             reason=f"Candle by candle, on indicators that are computed once: {self.tell_asides()}.",
         )
 
-    def tell_asides(self) -> str:
-        """Why faster ways were none."""
-        return ", and ".join(dict.fromkeys(self.asides))
-
-    def _compare_plainly(self, asker: Asker, rows: list[int]) -> None:
-        """With new instances: where the history begins, and in windows of it, where an indicator that needs
-        later candles shows."""
-        frame, lookback = self._history.frame, self._history.lookback
-        plain = PlainAsker(self._class, frame, self._params)
-        self._compare(asker, plain, pick_early(rows, lookback))
-        for row, window, place in list_windows(frame, rows, lookback):
-            shown = RereadingAsker(self._class, WholeHistory(window, lookback), self._params)
-            plain = PlainAsker(self._class, window, self._params)
-            if find_difference(shown, plain, [place]) is not None:
-                raise StepsAside(
-                    f"it decides otherwise when later candles are there, {self._tell(row)}"
-                )
+    def _make(self, kind: type[_Asker]) -> _Asker:
+        return kind(self._class, self._history, self._params)
 
     def _compare_with_views(self, asker: Asker, rows: list[int]) -> None:
         try:
@@ -129,11 +125,22 @@ class _Search:
             row = find_difference(asker, self._make(RereadingAsker), rows)
         self._check(row)
 
-    def _make(self, kind: type[ViewAsker] | type[RereadingAsker]) -> ViewAsker | RereadingAsker:
-        return kind(self._class, self._history, self._params)
+    def _compare_early(self, asker: Asker, rows: list[int]) -> None:
+        """With new instances that see the whole history, since it has only begun."""
+        plain = PlainAsker(self._class, self._history.frame, self._params)
+        self._check(find_difference(asker, plain, pick_early(rows, self._history.lookback)))
 
-    def _compare(self, asker: Asker, other: Asker, rows: list[int]) -> None:
-        self._check(find_difference(asker, other, rows))
+    def _compare_windows(self, kind: type[_Asker], rows: list[int]) -> None:
+        """With new instances in windows of the history, where an indicator of later candles shows."""
+        frame, lookback = self._history.frame, self._history.lookback
+        for row, window, place in list_windows(frame, rows, lookback):
+            shown = kind(self._class, WholeHistory(window, lookback), self._params)
+            plain = PlainAsker(self._class, window, self._params)
+            if find_difference(shown, plain, [place]) is not None:
+                self._foresight = StepsAside(
+                    f"it decides otherwise when later candles are there, {self._tell(row)}"
+                )
+                raise self._foresight
 
     def _check(self, row: int | None) -> None:
         if row is not None:
