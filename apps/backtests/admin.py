@@ -15,6 +15,7 @@ from unfold.decorators import action, display
 from apps.backtests import services
 from apps.backtests.forms import BacktestForm, first_values, values_of
 from apps.backtests.models import BacktestRun
+from apps.backtests.pages import read_result_page
 from apps.core.admin import OwnedAdmin, OwnRelatedFilter, leave_dialog
 from apps.core.formats import NOTHING, signed_money
 from apps.strategies.models import StrategyVersion
@@ -97,7 +98,9 @@ class BacktestRunAdmin(OwnedAdmin):
     ) -> Any:
         """What came out, or how far it is."""
         run = self._find(request, object_id)
-        context = {**(extra_context or {}), "run": run, "title": str(run)}
+        context = {**(extra_context or {}), "run": run}
+        if run and run.has_result:
+            context["page"] = read_result_page(run, request.GET.get("page", ""))
         return super().change_view(request, object_id, form_url, context)
 
     def save_model(self, request: HttpRequest, obj: BacktestRun, form: Any, change: bool) -> None:  # noqa: FBT001  Django's signature

@@ -120,6 +120,7 @@ class StoredResult(models.Model):
     run = models.OneToOneField(
         BacktestRun, on_delete=models.CASCADE, primary_key=True, related_name="result"
     )
+    curve = models.BinaryField()
     times = models.BinaryField()
     equity = models.BinaryField()
     daily_equity = models.BinaryField()

@@ -8,7 +8,7 @@ from functools import partial
 from django.conf import settings
 from django.db import transaction
 
-from apps.backtests.engine.candles import BadCandles
+from apps.backtests.engine.candles import BadCandles, History
 from apps.backtests.engine.results import State as EngineState
 from apps.backtests.inputs import NoCandles, fetch_history, load_history, settings_of
 from apps.backtests.models import BacktestRun
@@ -61,7 +61,7 @@ def carry_out(*, run_id: int, worker: str, clock: Callable[[], datetime]) -> Non
     if run is None:
         return
     try:
-        outcome = _simulate(run, _Watch(run, clock).tell)
+        candles, outcome = _simulate(run, _Watch(run, clock).tell)
     except _Stopped:
         end_run(run=run, state=State.CANCELLED, now=clock())
     except _TookTooLong:
@@ -78,10 +78,10 @@ def carry_out(*, run_id: int, worker: str, clock: Callable[[], datetime]) -> Non
     except SandboxUnavailable as error:
         give_back(run=run, error=str(error), now=clock())
     else:
-        _end(run, outcome, clock())
+        _end(run, candles, outcome, clock())
 
 
-def _simulate(run: BacktestRun, tell: Callable[[str, float], None]) -> Outcome:
+def _simulate(run: BacktestRun, tell: Callable[[str, float], None]) -> tuple[History, Outcome]:
     timeframes = [Timeframe(each) for each in (run.timeframe, run.detail) if each]
     for timeframe in timeframes:
         fetch_history(run, timeframe, partial(tell, Phase.FETCHING))
@@ -96,16 +96,18 @@ def _simulate(run: BacktestRun, tell: Callable[[str, float], None]) -> Outcome:
         seconds=60 * settings.BACKTEST_MINUTES,
     )
     tell(Phase.SIMULATING, 0)
-    return run_confined(
+    outcome = run_confined(
         job,
         socket_path=settings.BACKTEST_SOCKET,
         tell=partial(tell, Phase.SIMULATING),
         accept_weak=settings.ACCEPT_WEAK_SANDBOX,
     )
+    tell(Phase.STORING, 0)
+    return candles, outcome
 
 
 @transaction.atomic
-def _end(run: BacktestRun, outcome: Outcome, now: datetime) -> None:
+def _end(run: BacktestRun, candles: History, outcome: Outcome, now: datetime) -> None:
     result = outcome.result
     is_ours = end_run(
         run=run,
@@ -121,4 +123,4 @@ def _end(run: BacktestRun, outcome: Outcome, now: datetime) -> None:
         metrics=dict(result.metrics),
     )
     if is_ours:
-        store(run, result)
+        store(run, result, candles)

@@ -28,7 +28,12 @@ def share(value: Decimal | None) -> str:
     return NOTHING if value is None else f"{quantity(value * 100)} %"
 
 
-def signed_share(value: Decimal | None) -> SafeString | str:
+def significant(value: float | None) -> str:
+    """Six significant digits."""
+    return NOTHING if value is None else f"{value:.6g}"
+
+
+def signed_share(value: Decimal | float | None) -> SafeString | str:
     """A fraction won or lost, in percent: sign and colour both say which."""
     if value is None:
         return NOTHING

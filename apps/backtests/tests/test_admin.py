@@ -1,15 +1,20 @@
+import json
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from django.conf import LazySettings
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
 from apps.accounts.models import User
+from apps.backtests.export import Part, tabulate
 from apps.backtests.models import BacktestRun
 from apps.backtests.services import claim_run
 from apps.backtests.storage import store
-from apps.backtests.tests.fakes import make_result
+from apps.backtests.tests.fakes import HISTORY, make_result
+from apps.markets.history.parquet import read_parquet
 from apps.markets.models import Symbol
 from apps.strategies.models import StrategyVersion
 
@@ -154,15 +159,103 @@ def test_another_user_s_run_is_not_there(client: Client, run: BacktestRun, bob: 
     assert run.state == State.WAITING
 
 
-def test_a_result_has_its_page(client: Client, run: BacktestRun) -> None:
+@pytest.fixture
+def done(run: BacktestRun) -> BacktestRun:
+    """Alice's run, with a result."""
     result = make_result()
-    BacktestRun.objects.update(
-        state=State.DONE,
-        metrics=dict(result.metrics),
-        evaluation={"way": "trace", "reason": "All."},
+    run.state, run.metrics = State.DONE, dict(result.metrics)
+    run.evaluation = {"way": "trace", "reason": "All candles at once."}
+    run.save()
+    store(run, result, HISTORY)
+    return run
+
+
+def test_a_result_has_its_page(client: Client, done: BacktestRun) -> None:
+    page = read(client, done)[1]
+
+    assert "All candles at once." in page
+    assert "Sortino: downside over all returns." in page
+    assert '<a href="#candles" data-at="1767229200000">2026-01-01 01:00</a>' in page
+    assert page.count("data-at=") == 5
+
+
+def test_a_failed_run_tells_why_and_shows_what_there_is(client: Client, done: BacktestRun) -> None:
+    done.state, done.error, done.traceback = (
+        State.FAILED,
+        "At the candle of ...",
+        "Traceback: line 7",
     )
-    store(run, result)
+    done.save()
 
-    status, _page = read(client, run)
+    page = read(client, done)[1]
 
-    assert status == 200
+    assert "At the candle of ..." in page
+    assert "Traceback: line 7" in page
+    assert "Maximum drawdown" in page
+
+
+def ask(client: Client, done: BacktestRun, view: str, *args: str, **query: str) -> HttpResponse:
+    client.force_login(done.owner)
+    return client.get(reverse(f"backtests:{view}", args=[done.pk, *args]), query)
+
+
+def test_its_curve_is_drawn(client: Client, done: BacktestRun) -> None:
+    lines = json.loads(ask(client, done, "curve").content)
+
+    assert [len(lines[name]) for name in ("equity", "held", "drawdown")] == [48, 48, 48]
+    assert lines["equity"][0] == {"time": 1_767_229_200, "value": 10_000.0}
+    assert min(point["value"] for point in lines["drawdown"]) < 0
+
+
+def test_its_candles_are_drawn_with_its_trades(client: Client, done: BacktestRun) -> None:
+    drawn = json.loads(ask(client, done, "candles", at="1767225600").content)
+
+    assert [marker["what"] for marker in drawn["markers"]][:2] == ["buy", "sell"]
+    assert (drawn["earlier"], drawn["later"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("part", "columns", "rows"),
+    [
+        ("trades", "entry_time,entry_price,exit_time,exit_price,quantity,fees,pnl,exit_reason", 5),
+        ("orders", "time,side,kind,price,quantity,fee,amount,denial", 10),
+        ("equity", "open_time,equity", 48),
+    ],
+)
+def test_it_is_downloaded_as_csv(
+    client: Client, done: BacktestRun, part: str, columns: str, rows: int
+) -> None:
+    response = ask(client, done, "download", part, "csv")
+
+    first, *lines = response.content.decode().splitlines()
+    assert first.startswith(columns)
+    assert len(lines) == rows
+    assert f"backtest-{done.pk}-{part}.csv" in response.headers["Content-Disposition"]
+
+
+@pytest.mark.parametrize("part", ["trades", "orders", "equity"])
+def test_it_is_downloaded_as_parquet(
+    client: Client, done: BacktestRun, tmp_path: Path, part: str
+) -> None:
+    file = tmp_path / "x.parquet"
+    file.write_bytes(ask(client, done, "download", part, "parquet").content)
+
+    frame = tabulate(make_result(), Part(part))
+    assert len(read_parquet(file)) == len(frame)
+
+
+@pytest.mark.parametrize("name", ["other.csv", "trades.exe"])
+def test_there_is_no_other_file(client: Client, done: BacktestRun, name: str) -> None:
+    assert ask(client, done, "download", *name.split(".")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("view", "args"), [("curve", ()), ("candles", ()), ("download", ("trades", "csv"))]
+)
+def test_another_user_s_result_is_not_there(
+    client: Client, done: BacktestRun, bob: User, view: str, args: tuple[str, ...]
+) -> None:
+    client.force_login(bob)
+
+    address = reverse(f"backtests:{view}", args=[done.pk, *args])
+    assert client.get(address).status_code == 404

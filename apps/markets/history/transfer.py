@@ -69,7 +69,11 @@ def file_name(symbol: Symbol, timeframe: Timeframe, *, is_parquet: bool) -> str:
 def write_candles(candles: CandleColumns, *, is_parquet: bool) -> bytes:
     """The content of a file with these candles."""
     columns = {name: getattr(candles, name) for name in PRICES}
-    frame = pd.DataFrame({TIME: candles.opened_at_ms, **columns})
+    return write_table(pd.DataFrame({TIME: candles.opened_at_ms, **columns}), is_parquet=is_parquet)
+
+
+def write_table(frame: pd.DataFrame, *, is_parquet: bool) -> bytes:
+    """The content of a CSV or Parquet file with this table."""
     if not is_parquet:
         text: str = frame.to_csv(index=False)
         return text.encode()
