@@ -190,7 +190,7 @@ class Column(StandIn):
             self._reader.refuse("for a column and a number of one candle")
         if not is_number(operand) and not issubclass(kind, str | type | type(None)):
             self._reader.refuse(f"for a column and a {kind.__name__}")
-        return operand
+        return getattr(operand, "stands_for", operand) if issubclass(kind, type) else operand
 
     def _part(self, end: int, size: int | None) -> "Column":
         return type(self)(self._reader, self._series, end, size)

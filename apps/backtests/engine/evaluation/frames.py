@@ -9,6 +9,9 @@ import pandas as pd
 from apps.backtests.engine.evaluation.columns import Column, Times, cut, find_back
 from apps.backtests.engine.evaluation.standins import Reader, StandIn, is_number, key_of
 
+#: Figures of each row of a table.
+_ACROSS = frozenset({"max", "mean", "min", "sum"})
+
 
 class Frame(StandIn):
     """A DataFrame whose newest row is the candle in question, or `end` rows before it. Its columns are
@@ -26,6 +29,8 @@ class Frame(StandIn):
         self._size = size
 
     def __getattr__(self, name: str) -> Any:
+        if name in _ACROSS:
+            return lambda **options: self._across(name, options)
         if name not in self._columns or hasattr(pd.DataFrame, name):
             self._reader.refuse(f"{name} of the table")
         return self._column(name)
@@ -106,6 +111,16 @@ class Frame(StandIn):
     def _column(self, name: Any) -> Column:
         return Column(self._reader, self._find(name), self._end, self._size)
 
+    def _across(self, name: str, options: dict[str, Any]) -> Column:
+        """A figure of each row."""
+        if options not in ({"axis": 1}, {"axis": "columns"}):
+            self._reader.refuse(f"{name}() of the table")
+        table = to_table(self._reader, self)
+        series = self._reader.once(
+            ("across", name, id(table)), lambda: getattr(table, name)(axis=1), table
+        )
+        return Column(self._reader, series, self._end, self._size)
+
     def _find(self, name: Any) -> Any:
         if issubclass(type(name), StandIn) or name not in self._columns:
             self._reader.refuse("for rows or columns that the table may not have")
@@ -173,6 +188,22 @@ class Row(StandIn):
     def name(self) -> Any:
         """The opening time of its candle."""
         return self._reader.time(self._back)
+
+
+def concatenate(reader: Reader, parts: Any, **options: Any) -> Any:
+    """`pd.concat`: columns side by side become a table."""
+    if not any(issubclass(type(one), StandIn) for one in parts):
+        return pd.concat(parts, **options)
+    ends = {(one._end, one._size) for one in parts if issubclass(type(one), Column)}
+    if options not in ({"axis": 1}, {"axis": "columns"}) or len(ends) != 1:
+        reader.refuse("for pd.concat() of other than columns side by side")
+    if not all(issubclass(type(one), Column) for one in parts):
+        reader.refuse("for pd.concat() of other than columns side by side")
+    named = {one._series.name: one._series for one in parts}
+    places = range(len(parts)) if len(named) < len(parts) or None in named else named
+    return Frame(
+        reader, dict(zip(places, (one._series for one in parts), strict=True)), *ends.pop()
+    )
 
 
 class Unknown(StandIn):

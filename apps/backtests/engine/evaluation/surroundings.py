@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from apps.backtests.engine.evaluation.columns import Column, Times
-from apps.backtests.engine.evaluation.frames import Frame
+from apps.backtests.engine.evaluation.frames import Frame, concatenate
 from apps.backtests.engine.evaluation.indicators import Indicator
 from apps.backtests.engine.evaluation.standins import Reader, StandIn
 from apps.backtests.engine.evaluation.values import Value
@@ -27,7 +27,7 @@ _LIBRARY = "pandas_ta_classic"
 #: Modules that do something, or say something else each time.
 _RESTLESS = frozenset({"logging", "random", "secrets", "time", "uuid"})
 _RESTLESS_NAMES = (
-    "delattr", "eval", "exec", "globals", "hash", "id", "input", "open", "print", "setattr", "type", "vars",
+    "delattr", "eval", "exec", "globals", "hash", "id", "input", "open", "print", "setattr", "vars",
 )  # fmt: skip
 _CLOCKS = (dt.datetime, dt.date, pd.Timestamp)
 _NOW = frozenset({"now", "today", "utcnow"})
@@ -70,10 +70,14 @@ class _Names:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self.builtins: Space = {"len": self._len, "float": _Float}
+        self.builtins: Space = {
+            "len": self._len,
+            "float": _Float,
+            "int": _Int,
+            "type": self._type,
+        }
         if reader.asks_all:
             self.builtins |= {name: Refused(reader, name) for name in _RESTLESS_NAMES}
-            self.builtins["type"] = self._type
 
     def replace(self, value: Any) -> Any:
         """What the strategy's module sees for `value`."""
@@ -84,6 +88,8 @@ class _Names:
         return self._replace_function(value) if callable(value) else value
 
     def _replace_function(self, value: Callable[..., Any]) -> Any:
+        if value is pd.concat:
+            return lambda *args, **options: concatenate(self._reader, *args, **options)
         if value in (*_IS_MISSING, *_IS_THERE):
             return lambda one: self._ask_missing(value, one)
         home = str(getattr(value, "__module__", "")).partition(".")[0]
@@ -115,7 +121,8 @@ class _Names:
     def _type(self, *args: Any) -> Any:
         if issubclass(type(args[0]), StandIn):
             self._reader.refuse("the type of a value")
-        return type(*args)
+        made = type(*args)
+        return {float: _Float, int: _Int}.get(made, made)
 
     def _ask_missing(self, function: Any, one: Any) -> Any:
         if type(one) is Value:
@@ -127,19 +134,38 @@ class _Names:
         return ~missing if function in _IS_THERE else missing
 
 
-class _FloatType(type):
+class _NumberType(type):
+    stands_for: type
+
+    def __instancecheck__(cls, one: Any) -> bool:
+        return one.is_a(cls.stands_for) if type(one) is Value else isinstance(one, cls.stands_for)
+
+    def __getattr__(cls, name: str) -> Any:
+        return getattr(cls.stands_for, name)
+
+
+class _FloatType(_NumberType):
     def __call__(cls, *args: Any) -> Any:
         return args[0].item() if args and type(args[0]) is Value else float(*args)
 
-    def __instancecheck__(cls, one: Any) -> bool:
-        return one._array.dtype.kind == "f" if type(one) is Value else isinstance(one, float)
 
-    def __getattr__(cls, name: str) -> Any:
-        return getattr(float, name)
+class _IntType(_NumberType):
+    def __call__(cls, *args: Any) -> Any:
+        return int(*args)
 
 
 class _Float(metaclass=_FloatType):
     """`float`, which also takes what stands for one."""
+
+    stands_for = float
+    dtype = np.dtype(float)  # what numpy and pandas take it for
+
+
+class _Int(metaclass=_IntType):
+    """`int`, which knows what stands for one."""
+
+    stands_for = int
+    dtype = np.dtype(int)
 
 
 def surround(strategy_class: type[Strategy], reader: Reader) -> "Surrounded":

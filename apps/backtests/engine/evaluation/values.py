@@ -179,6 +179,11 @@ class Value(StandIn):
         key = ("item", id(self))
         return self._reader.keep(key, lambda: Value(self._array, self._reader, python=True), self)
 
+    def is_a(self, kind: type) -> bool:
+        """Whether what it stands for is a float, or an int."""
+        numbers = self._array.dtype.kind
+        return numbers == "f" if kind is float else numbers == "i" and self._python
+
     def is_missing(self) -> "Value":
         """Whether it is NaN."""
         return self._reader.compute(np.not_equal, self, self)

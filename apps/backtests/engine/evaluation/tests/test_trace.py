@@ -63,13 +63,23 @@ IDIOMS = {
     "rounding": "return round(self.candles['close'].iloc[-1], 1) > self.candles['close'].iloc[-1]",
     "the highest of all": "return self.candles['close'].iloc[-1] >= self.candles['close'].max()",
     "the hour": "return self.candles.index[-1].hour == 3 and self.candles.index[-1].weekday() < 5",
+    "a true range": "h, l, c = (self.candles[name] for name in ('high', 'low', 'close'))\n"
+    "ranges = pd.concat([h - l, (h - c.shift()).abs(), (l - c.shift()).abs()], axis=1)\n"
+    "return ranges.max(axis=1).rolling(5).mean().iloc[-1] < 1",
+    "a kind of number": "x = self.candles['close'].iloc[-1]\n"
+    "return isinstance(x, (int, float)) and not isinstance(x, int) and x > 100",
+    "kinds of its own": "n = np.zeros(3, dtype=float)\n"
+    "fits = type(7) is int and type(7.0) == float and n.dtype == np.float64\n"
+    "return fits and self.candles['close'].iloc[-1] > 100",
+    "a column of floats": "up = (self.candles['close'] > self.candles['open']).astype(float)\n"
+    "return up.rolling(3).sum().iloc[-1] == 3",
     "no position": "return self.position is None and self.candles['close'].iloc[-1] > 100",
 }  # fmt: skip
 #: What is not known for all candles at once, and the words for it.
 REFUSALS = {
     "int": ("return int(self.candles['close'].iloc[-1]) > 100", r"int\(\) of a number"),
     "text": ("return str(self.candles['close'].iloc[-1]) > '100'", r"str\(\) of a number"),
-    "type": ("return isinstance(self.candles['close'].iloc[-1], int)", "type of a number"),
+    "type": ("return isinstance(self.candles['close'].iloc[-1], str)", "type of a number"),
     "each row": ("return sum(self.candles['close']) > 100", "each row of a column"),
     "oldest row": ("return self.candles['close'].iloc[0] > 100", "not counted from the newest"),
     "a row that differs": ("return self.candles['close'].iloc[-len(self.candles)] > 1", "not counted"),
