@@ -90,6 +90,22 @@ class History:
             raise BadCandles("There are no candles. Download this market's history first.")
         if any(len(getattr(self, name)) != len(times) for name in (*PRICES, "volume")):
             raise BadCandles("The columns of the candles have different lengths.")
+        if not self._is_sound():
+            self._find_fault()
+
+    def _is_sound(self) -> bool:
+        """Every fault makes one of these false; NaN makes every comparison so."""
+        return bool(
+            (self.opened_at_ms[1:] > self.opened_at_ms[:-1]).all()
+            and self.low.min() > 0
+            and self.high.max() < np.inf
+            and self.volume.min() >= 0
+            and all((self.low <= price).all() for price in (self.open, self.close))
+            and all((price <= self.high).all() for price in (self.open, self.close))
+        )
+
+    def _find_fault(self) -> None:
+        times = self.opened_at_ms
         _refuse(times[1:] == times[:-1], times[1:], "is there twice.")
         _refuse(times[1:] < times[:-1], times[1:], "comes after a later one. Sort them by time.")
         for name in PRICES:
@@ -97,12 +113,9 @@ class History:
             _refuse(~np.isfinite(prices), times, f"has no number as its {name} price.")
             _refuse(prices <= 0, times, f"has {{value}} as its {name} price.", prices)
         _refuse(~(self.volume >= 0), times, "has {value} as its volume.", self.volume)
-        _refuse(
-            np.maximum(self.open, self.close) > self.high, times, "opens or closes above its high."
-        )
-        _refuse(
-            np.minimum(self.open, self.close) < self.low, times, "opens or closes below its low."
-        )
+        highest, lowest = np.maximum(self.open, self.close), np.minimum(self.open, self.close)
+        _refuse(highest > self.high, times, "opens or closes above its high.")
+        _refuse(lowest < self.low, times, "opens or closes below its low.")
 
 
 def at_time(moment_ms: int) -> str:

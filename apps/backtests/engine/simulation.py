@@ -95,41 +95,48 @@ class Simulation:
         """Hold from the entry's candle on, asking after each close whether to sell."""
         highs, lows, closes = self.prices.high, self.prices.low, self.prices.close
         stop, target, last = position.stop, position.target, len(closes) - 1
-        lowest, highest = math.inf, 0.0
-        while True:
-            row = self.row
-            high, low = highs[row], lows[row]
-            if low <= stop or high >= target:
+        ask, view, cash = self.asker.should_short, _view(position), position.cash
+        for row in range(self.row, last + 1):
+            self.row = row
+            if lows[row] <= stop or highs[row] >= target:
                 event, opened = resolve(self.rules, self.prices, self.finer, row, stop, target)
                 if event != NOTHING:
-                    return sell(self.rules, position, float(row), event, opened, lowest, highest)
-            lowest, highest = min(lowest, low), max(highest, high)
+                    return self._sell(position, row, event, opened)
             if row == last:
-                return end(self.rules, position, self.prices, lowest, highest)
+                break
             if not row % REPORTS_EVERY:
                 self.report(row, len(self.held))
-            wants = self._asks_out(position, row)
-            self.row = row + 1
-            if wants:
+            profit = position.received * closes[row] - position.cost
+            # One view serves the whole trade: a new one for each candle takes longer than all the rest.
+            object.__setattr__(view, "unrealized_pnl", profit)
+            answer = ask(row, cash, view)
+            if answer is not False and read_flag("should_short", answer):
                 self.exits.append(row)
-                opened = self.prices.open[row + 1]
-                return sell(self.rules, position, float(row + 1), SIGNAL, opened, lowest, highest)
+                self.row = row + 1
+                return self._sell(position, row + 1, SIGNAL, self.prices.open[row + 1])
+        return end(self.rules, position, self.prices, *self._extremes(position, last + 1))
 
-    def _asks_out(self, position: Position, row: int) -> bool:
-        close = self.prices.close[row]
-        view = PositionView(
-            side="long",
-            quantity=position.received,
-            entry_price=position.cost / position.received,
-            unrealized_pnl=position.received * close - position.cost,
-        )
-        answer = self.asker.should_short(row, position.cash, view)
-        return answer is not False and read_flag("should_short", answer)
+    def _sell(self, position: Position, row: int, reason: int, opened: float) -> Held:
+        extremes = self._extremes(position, row)
+        return sell(self.rules, position, float(row), reason, opened, *extremes)
 
     def _keep(self, position: Position) -> Held:
-        first = int(position.row)
-        lows, highs = self.prices.low[first : self.row + 1], self.prices.high[first : self.row + 1]
-        return keep(position, self.prices.close[self.row], min(lows), max(highs))
+        extremes = self._extremes(position, self.row + 1)
+        return keep(position, self.prices.close[self.row], *extremes)
+
+    def _extremes(self, position: Position, end: int) -> tuple[float, float]:
+        """The lowest and the highest price of the candles it was held through, before row `end`."""
+        rows = slice(int(position.row), end)
+        lowest, highest = self.prices.low[rows], self.prices.high[rows]
+        return min(lowest, default=math.inf), max(highest, default=0.0)
+
+
+def _view(position: Position) -> PositionView:
+    """The position as its strategy sees it; the price is that of a live bot, with the fee in it."""
+    price = position.cost / position.received
+    return PositionView(
+        side="long", quantity=position.received, entry_price=price, unrealized_pnl=0.0
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,17 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from workers.bench import exchanges, gate, history, live, monitor, pages, paper, sandbox
+from workers.bench import (
+    backtest_parity,
+    exchanges,
+    gate,
+    history,
+    live,
+    monitor,
+    pages,
+    paper,
+    sandbox,
+)
 from workers.bench.chaos.plan import make_plan
 from workers.bench.chaos.run import run
 
@@ -58,6 +68,13 @@ class Command(BaseCommand):
         sandboxes.add_argument(
             "--seconds", type=float, default=20.0, help="how long to take turns (20)"
         )
+        parity = kinds.add_parser(
+            "backtest_parity", help="backtests beside backtesting.py: the same trades"
+        )
+        parity.add_argument(
+            "--recordings", type=Path, default=RECORDED.parent, help="folder of candles in Parquet"
+        )
+        parity.add_argument("--only", default="*", help="part of the recordings, such as '*_1d'")
         chaos = kinds.add_parser(
             "chaos", help="trading while everything breaks: no order lost, none sent twice"
         )
@@ -82,6 +99,9 @@ class Command(BaseCommand):
             "monitor": lambda: self._watch(options["minutes"], options["seed"]),
             "gate": lambda: self._time_gate(options),
             "sandbox": lambda: sandbox.measure(seconds=options["seconds"], say=self.stdout.write),
+            "backtest_parity": lambda: self._compare_backtests(
+                options["recordings"], options["only"]
+            ),
             "chaos": lambda: self._break_things(options),
         }
         measures[options["kind"]]()
@@ -95,6 +115,17 @@ class Command(BaseCommand):
             ) from None
         for line in exchanges.describe(comparisons):
             self.stdout.write(line)
+
+    def _compare_backtests(self, recordings: Path, only: str) -> None:
+        different = 0
+        try:
+            for each in backtest_parity.measure(recordings=recordings, only=only):
+                different += len(each.differences)
+                self.stdout.write(each.describe())
+        except ModuleNotFoundError as error:
+            raise CommandError(f"{error}: install backtesting to compare with it.") from None
+        if different:
+            raise CommandError(f"Trades that differ: {different}.", returncode=1)
 
     def _measure_paper(self, orders: int, recording: Path) -> None:
         known = recording if recording.is_file() else None
