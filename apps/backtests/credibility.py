@@ -1,11 +1,15 @@
 """Results from the sandbox, believed in nothing but that they could be: engine and strategy shared the
 process they come from."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from apps.backtests import wire
 from apps.backtests.engine.candles import Floats, History
+from apps.backtests.engine.doubts import Doubt
 from apps.backtests.engine.figures import Table, by_day, closed_of
+from apps.backtests.engine.honesty import Honesty
 from apps.backtests.engine.positions import END, SIGNAL, Held, Refused
 from apps.backtests.engine.results import BacktestResult, Evaluation
 from apps.backtests.engine.rules import STOP, TARGET
@@ -56,6 +60,17 @@ def read_result(
         positions=held,
         refused=denied,
     )
+
+
+def read_honesty(report: wire.Report) -> Honesty | None:
+    """What the sandbox says of the result, with words that can be kept; None where the run failed. Raises
+    Incredible."""
+    if report.honesty is None:
+        return None
+    findings = report.honesty.findings
+    if [finding.doubt for finding in findings] != list(Doubt):
+        raise Incredible("The result was not examined for every doubt.")
+    return Honesty(findings=tuple(replace(each, words=_cut(each.words)) for each in findings))
 
 
 def _read_equity(raw: bytes, most: int) -> Floats:

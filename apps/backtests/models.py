@@ -32,7 +32,6 @@ class BacktestRun(OwnedModel):
         FETCHING = "fetching", "fetching candles"
         LOADING = "loading", "loading candles"
         SIMULATING = "simulating", "simulating"
-        JUDGING = "judging", "judging how far to trust it"
         STORING = "storing", "storing the result"
 
     class Mode(models.TextChoices):
@@ -74,6 +73,7 @@ class BacktestRun(OwnedModel):
     evaluation = models.JSONField(default=dict, help_text="How the strategy was asked, and why so")
     warnings = models.JSONField(default=list)
     metrics = models.JSONField(default=dict)
+    honesty = models.JSONField(default=dict, help_text="How far the result can be trusted, and why")
 
     class Meta:
         verbose_name = "backtest"

@@ -121,6 +121,7 @@ def _end(run: BacktestRun, candles: History, outcome: Outcome, now: datetime) ->
         evaluation=asdict(result.evaluation),
         warnings=list(result.warnings),
         metrics=dict(result.metrics),
+        honesty=outcome.honesty.to_json() if outcome.honesty else {},
     )
     if is_ours:
         store(run, result, candles)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import msgspec
 
 from apps.backtests import wire
-from apps.backtests.credibility import Incredible, read_result
+from apps.backtests.credibility import Incredible, read_honesty, read_result
 from apps.backtests.engine.candles import History
+from apps.backtests.engine.honesty import Honesty
 from apps.backtests.engine.results import BacktestResult
 from apps.backtests.engine.settings import Settings
 from apps.backtests.engine.sharing import share_memory
@@ -58,10 +59,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came back, read without trust: the result, what the strategy printed, and its own lines where it
-    failed."""
+    """What came back, read without trust: the result, how far it can be trusted where the run came to its
+    end, what the strategy printed, and its own lines where it failed."""
 
     result: BacktestResult
+    honesty: Honesty | None
     output: str
     traceback: str
 
@@ -113,6 +115,7 @@ def _read_outcome(
         result = read_result(
             reply, positions, refused, equity, candles=job.candles, settings=job.settings
         )
+        honesty = read_honesty(reply)
     except Incredible as error:
         raise StrategyFailed(f"The strategy's process sent a wrong result: {error}") from error
-    return Outcome(result=result, output=reply.output, traceback=reply.traceback)
+    return Outcome(result=result, honesty=honesty, output=reply.output, traceback=reply.traceback)

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from apps.backtests.engine.honesty import Honesty
 from apps.backtests.engine.results import Evaluation, State
 from apps.backtests.engine.settings import Settings
 
@@ -65,8 +66,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A result but for its tables; the fields are those of BacktestResult. Where the strategy failed,
-    `traceback` shows its own lines. `output` is what it printed."""
+    """A result but for its tables; the fields are those of BacktestResult. A run that came to its end has
+    `honesty`; where the strategy failed, `traceback` shows its own lines. `output` is what it printed."""
 
     state: State
     reason: str
@@ -74,6 +75,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     evaluation: Evaluation
     warnings: list[str]
     metrics: dict[str, float | None]
+    honesty: Honesty | None = None
     traceback: str = ""
     output: str = ""
 

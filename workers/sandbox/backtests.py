@@ -12,12 +12,15 @@ import numpy as np
 
 from apps.backtests import engine, wire
 from apps.backtests.engine.candles import History
+from apps.backtests.engine.honesty import Honesty, judge
+from apps.backtests.engine.results import BacktestResult, State
 from apps.backtests.engine.run import run_backtest
 from apps.backtests.engine.settings import Fees
 from apps.backtests.engine.sharing import map_shared
 from apps.backtests.packing import pack
 from apps.strategies.contract import wire as live_wire
 from apps.strategies.contract.layers import Layer
+from apps.strategies.contract.strategy import Strategy
 from workers.sandbox import warmup
 from workers.sandbox.policy import Limits
 from workers.sandbox.profiles import Profile
@@ -64,10 +67,11 @@ def _answer(
 ) -> list[bytes]:
     settings = request.settings
     candles, *detail = histories
+    strategy, finer = load(request.code), detail[0] if detail else None
     result = run_backtest(
-        load(request.code),
+        strategy,
         candles,
-        detail=detail[0] if detail else None,
+        detail=finer,
         balance=settings.balance,
         fees=settings.fees,
         market=settings.market,
@@ -86,11 +90,20 @@ def _answer(
         evaluation=result.evaluation,
         warnings=list(result.warnings),
         metrics=dict(result.metrics),
+        honesty=_judge(strategy, candles, result, finer),
         traceback=failure["traceback"],
         output=output.take(),
     )
     tables = [pack(result.positions), pack(result.refused), result.equity.tobytes()]
     return [msgspec.json.encode(report), *tables]
+
+
+def _judge(
+    strategy: type[Strategy], candles: History, result: BacktestResult, detail: History | None
+) -> Honesty | None:
+    if result.state is not State.DONE or result.decisions is None:
+        return None
+    return judge(strategy, candles, result.decisions, result.settings, detail)
 
 
 class _Teller:

@@ -25,12 +25,7 @@ class Badge(StrEnum):
 
     GOOD = "good"
     CAUTION = "caution"
-    DISTRUST = "distrust"
-
-    @property
-    def words(self) -> str:
-        """As a page says it."""
-        return "Don't trust" if self is Badge.DISTRUST else self.capitalize()
+    DISTRUST = "don't trust"
 
 
 class Doubt(StrEnum):
@@ -164,4 +159,6 @@ def _percent(share: float) -> str:
 
 
 def _share(share: float) -> str:
+    if 0 < share < 0.0001:
+        return "less than 0.01 %"
     return f"{100 * share:,.2g} %" if share < 0.01 else f"{100 * share:,.1f} %"

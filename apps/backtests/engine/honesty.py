@@ -44,7 +44,7 @@ class Honesty:
 
     def to_json(self) -> dict[str, Any]:
         """What json.dumps takes."""
-        return {"badge": self.badge, **asdict(self)}
+        return {"badge": self.badge, "findings": [asdict(finding) for finding in self.findings]}
 
 
 def judge(

@@ -7,7 +7,9 @@ import numpy as np
 from apps.backtests import wire
 from apps.backtests.credibility import read_result
 from apps.backtests.engine.candles import History
+from apps.backtests.engine.doubts import Badge, Doubt, Finding
 from apps.backtests.engine.evaluation.signals import Signals
+from apps.backtests.engine.honesty import Honesty
 from apps.backtests.engine.results import BacktestResult, Evaluation
 from apps.backtests.engine.run import trade
 from apps.backtests.engine.settings import Fees, Settings
@@ -47,6 +49,13 @@ def make_result(candles: History = HISTORY) -> BacktestResult:
     return trade(signals, candles, SETTINGS, evaluation=evaluation)
 
 
+def make_honesty(words: str = "Nothing to worry about.", badge: Badge = Badge.GOOD) -> Honesty:
+    """Every doubt answered alike."""
+    return Honesty(
+        findings=tuple(Finding(doubt=doubt, badge=badge, words=words) for doubt in Doubt)
+    )
+
+
 def read_back(result: BacktestResult, candles: History = HISTORY, **changed: Any) -> BacktestResult:
     """What a client makes of a result that the sandbox sends, but for what is `changed` in it."""
     tables = {
@@ -55,6 +64,12 @@ def read_back(result: BacktestResult, candles: History = HISTORY, **changed: Any
         "equity": result.equity.tobytes(),
     }
     tables |= {name: changed.pop(name) for name in tables.keys() & changed.keys()}
+    report = make_report(result, **changed)
+    return read_result(report, **tables, candles=candles, settings=SETTINGS)
+
+
+def make_report(result: BacktestResult, **changed: Any) -> wire.Report:
+    """What the sandbox says of a result, but for what is `changed` in it."""
     fields: dict[str, Any] = {
         "state": result.state,
         "reason": result.reason,
@@ -63,5 +78,4 @@ def read_back(result: BacktestResult, candles: History = HISTORY, **changed: Any
         "warnings": list(result.warnings),
         "metrics": dict(result.metrics),
     }
-    report = wire.Report(**{**fields, **changed})
-    return read_result(report, **tables, candles=candles, settings=SETTINGS)
+    return wire.Report(**{**fields, **changed})

@@ -9,11 +9,12 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.accounts.models import User
+from apps.backtests.engine.doubts import Badge
 from apps.backtests.export import Part, tabulate
 from apps.backtests.models import BacktestRun
 from apps.backtests.services import claim_run
 from apps.backtests.storage import store
-from apps.backtests.tests.fakes import HISTORY, make_result
+from apps.backtests.tests.fakes import HISTORY, make_honesty, make_result
 from apps.markets.history.parquet import read_parquet
 from apps.markets.models import Symbol
 from apps.strategies.models import StrategyVersion
@@ -259,3 +260,13 @@ def test_another_user_s_result_is_not_there(
 
     address = reverse(f"backtests:{view}", args=[done.pk, *args])
     assert client.get(address).status_code == 404
+
+
+def test_a_result_says_in_words_how_far_to_trust_it(client: Client, run: BacktestRun) -> None:
+    honesty = make_honesty("x knows the candle after it.", Badge.DISTRUST)
+    BacktestRun.objects.update(state=State.DONE, honesty=honesty.to_json())
+
+    _status, page = read(client, run)
+
+    assert "Don&#x27;t trust</span>" in page
+    assert "x knows the candle after it." in page

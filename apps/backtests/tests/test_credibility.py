@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from apps.backtests.credibility import Incredible
+from apps.backtests.credibility import Incredible, read_honesty
+from apps.backtests.engine.honesty import Honesty
 from apps.backtests.packing import pack
-from apps.backtests.tests.fakes import make_result, read_back
+from apps.backtests.tests.fakes import make_honesty, make_report, make_result, read_back
 
 RESULT = make_result()
 
@@ -66,3 +67,22 @@ def test_words_are_cut_and_made_storable() -> None:
 
     assert (len(read.reason), len(read.warnings), len(read.warnings[0])) == (667, 100, 1000)
     assert read.reason.startswith("x?x?")
+
+
+def test_what_is_said_of_the_result_is_cut_too() -> None:
+    report = make_report(RESULT, honesty=make_honesty("w" * 9999))
+
+    read = read_honesty(report)
+
+    assert read == make_honesty("w" * 1000)
+
+
+def test_a_run_that_failed_has_nothing_said_of_its_result() -> None:
+    assert read_honesty(make_report(RESULT)) is None
+
+
+def test_a_doubt_that_was_left_out_is_refused() -> None:
+    findings = make_honesty().findings[1:]
+
+    with pytest.raises(Incredible, match="every doubt"):
+        read_honesty(make_report(RESULT, honesty=Honesty(findings=findings)))

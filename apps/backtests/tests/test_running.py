@@ -9,12 +9,13 @@ import pytest
 from django.conf import LazySettings
 
 from apps.backtests.engine.results import BacktestResult
+from apps.backtests.engine.results import State as EngineState
 from apps.backtests.models import BacktestRun, StoredResult
 from apps.backtests.running import carry_out
 from apps.backtests.sandbox import Job, Outcome
 from apps.backtests.services import cancel_run
 from apps.backtests.storage import load
-from apps.backtests.tests.fakes import make_result
+from apps.backtests.tests.fakes import make_honesty, make_result
 from apps.markets.models import Candle
 from apps.strategies.children import SandboxUnavailable
 from apps.strategies.contract.answers import StrategyFailed
@@ -48,7 +49,9 @@ def carried_out(
 
     def carry(confined: Confined) -> BacktestRun:
         def run_confined(job: Job, *, tell: Callable[[float], None], **_options: object) -> Outcome:
-            return Outcome(result=confined(job, tell), output="printed", traceback="")
+            result = confined(job, tell)
+            honesty = make_honesty() if result.state is EngineState.DONE else None
+            return Outcome(result=result, honesty=honesty, output="printed", traceback="")
 
         monkeypatch.setattr("apps.backtests.running.run_confined", run_confined)
         carry_out(run_id=run.pk, worker="w", clock=clock)
@@ -80,6 +83,7 @@ def test_a_result_is_kept_as_it_came(carried_out: Carried) -> None:
     kept = load(run)
     assert (run.state, run.output, run.evaluation["way"]) == (State.DONE, "printed", "trace")
     assert run.metrics == results[0].metrics
+    assert run.honesty == make_honesty().to_json()
     assert kept.orders == results[0].orders
     assert kept.daily_equity == results[0].daily_equity
     assert np.array_equal(kept.equity, results[0].equity)

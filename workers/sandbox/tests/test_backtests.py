@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from apps.backtests.engine.candles import History
+from apps.backtests.engine.doubts import Badge
 from apps.backtests.engine.results import State
 from apps.backtests.engine.settings import Fees, Settings
 from apps.backtests.sandbox import Job, Outcome, Tell, run_confined
@@ -63,6 +64,26 @@ def test_a_strategy_is_run_over_all_candles(backtest_zygote: RunningZygote) -> N
     assert len(result.equity) == 60
 
 
+def test_every_result_is_examined(backtest_zygote: RunningZygote) -> None:
+    honesty = backtest(backtest_zygote, EVERY_TENTH).honesty
+
+    assert honesty is not None
+    assert not honesty.looks_ahead
+    assert honesty.badge is Badge.DISTRUST  # five trades
+
+
+def test_a_look_ahead_is_found_out(backtest_zygote: RunningZygote) -> None:
+    code = write_strategy(
+        "later = self.candles['close'].shift(-1)\nreturn bool(later.iloc[-2] > later.iloc[-3])"
+    )
+
+    honesty = backtest(backtest_zygote, code, candles=make_history(500)).honesty
+
+    assert honesty is not None
+    assert honesty.looks_ahead
+    assert honesty.reasons[0].words.startswith("later (line ")
+
+
 def test_what_it_prints_comes_along(backtest_zygote: RunningZygote) -> None:
     code = f"print('hello')\n{EVERY_TENTH}"
 
@@ -77,6 +98,7 @@ def test_where_a_strategy_fails_everything_until_then_is_kept(
     outcome = backtest(backtest_zygote, code)
 
     assert outcome.result.state is State.ERROR
+    assert outcome.honesty is None
     assert "ZeroDivisionError" in outcome.result.reason
     assert 'File "strategy.py", line 4, in should_long' in outcome.traceback
     assert len(outcome.result.trades) == 3

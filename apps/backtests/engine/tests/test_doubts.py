@@ -20,10 +20,6 @@ from apps.backtests.engine.warmup import Drift, Warmup
 GOOD, CAUTION, DISTRUST = Badge
 
 
-def test_badges_are_words() -> None:
-    assert [badge.words for badge in Badge] == ["Good", "Caution", "Don't trust"]
-
-
 @pytest.mark.parametrize(("changed", "badge"), [(0, GOOD), (7, DISTRUST)])
 def test_a_column_that_knows_the_future_makes_a_result_worthless(
     changed: int, badge: Badge
@@ -128,6 +124,14 @@ def test_without_a_return_of_holding_nothing_is_compared() -> None:
             (
                 CAUTION,
                 "300 closed trades: chance alone brings a mean as far from nothing in 20.0 % of cases.",
+            ),
+        ),
+        (
+            300,
+            1e-9,
+            (
+                GOOD,
+                "300 closed trades: chance alone brings such a mean in less than 0.01 % of cases.",
             ),
         ),
         (
