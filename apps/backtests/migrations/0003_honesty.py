@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('backtests', '0001_initial'),
+        ('backtests', '0002_curve'),
     ]
 
     operations = [
