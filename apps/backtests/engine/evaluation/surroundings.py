@@ -4,7 +4,6 @@ can't be said of many candles is refused there. The strategy itself and its modu
 import builtins
 import datetime as dt
 import math
-import operator
 import random
 from collections import deque
 from collections.abc import Callable
@@ -182,13 +181,15 @@ class Surrounded:
         self._spaces: dict[int, Space] = {}
         self._classes: dict[type, type] = {}
         self.strategy_class: type[Strategy] = self._copy_class(strategy_class)
+        for space in self._spaces.values():
+            space.update({name: self._classes[one] for name, one in self._list_copied(space)})
         self._before = self._list_shared()
 
     def check(self) -> None:
         """Refuse a strategy that changed what outlives an instance: that would carry something from one
         candle to the next."""
         after = self._list_shared()
-        if len(after) != len(self._before) or any(map(operator.is_not, self._before, after)):
+        if len(after) != len(self._before) or not all(map(_is_same, self._before, after)):
             self._reader.refuse("to keep something for the next candle")
 
     def _copy_class(self, one: type) -> Any:
@@ -247,16 +248,37 @@ class Surrounded:
     def _import(self, *args: Any, **options: Any) -> Any:
         return self._names.replace(builtins.__import__(*args, **options))
 
+    def _list_copied(self, space: Space) -> list[tuple[str, type]]:
+        return [
+            (name, one)
+            for name, one in space.items()
+            if isinstance(one, type) and one in self._classes
+        ]
+
     def _list_shared(self) -> list[Any]:
-        """All that outlives an instance, laid out flat: names, attributes of classes, items of containers."""
-        held = [*self._spaces.values(), *map(vars, self._classes.values())]
+        """All that outlives an instance, laid out flat: names, attributes of classes and of objects, items of
+        containers."""
+        held: list[Any] = [*self._spaces.values(), *map(vars, self._classes.values())]
+        for space in self._spaces.values():
+            held += [vars(one) for one in space.values() if _is_at_home(one, space)]
         values = [value for one in held for value in one.values()]
         functions = [one for one in values if isinstance(one, FunctionType)]
         values += [one for function in functions for one in function.__defaults__ or ()]
         values += [one for function in functions for one in vars(function).values()]
         values += [one for function in functions for one in _list_closed(function)]
         containers = [one for one in values if type(one) in (dict, list, set, deque)]
-        return [item for one in (*held, *containers) for item in _flatten(one)]
+        arrays = [one.tobytes() for one in values if type(one) is np.ndarray]
+        return [*(item for one in (*held, *containers) for item in _flatten(one)), *arrays]
+
+
+def _is_at_home(one: Any, space: Space) -> bool:
+    """A class of the module itself, or an object of such a class."""
+    kind = one if isinstance(one, type) else type(one)
+    return getattr(kind, "__module__", None) == space.get("__name__") and hasattr(one, "__dict__")
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    return one is other or (type(one) is type(other) is bytes and one == other)
 
 
 def _has_functions(one: type) -> bool:

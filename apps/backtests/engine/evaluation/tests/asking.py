@@ -41,9 +41,9 @@ def load(code: str) -> type[Strategy]:
     )
 
 
-def write(body: str) -> type[Strategy]:
-    """A strategy whose should_long has this body."""
-    return load(_TEMPLATE.format(body="\n        ".join(body.splitlines())))
+def write(body: str, before: str = "") -> type[Strategy]:
+    """A strategy whose should_long has this body, in a module with something before it."""
+    return load(before + _TEMPLATE.format(body="\n        ".join(body.splitlines())))
 
 
 def make_frame(rows: int, seed: int = 1, minutes: int = 1) -> pd.DataFrame:

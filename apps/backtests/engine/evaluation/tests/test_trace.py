@@ -94,6 +94,7 @@ REFUSALS = {
     "numpy's chance": ("return np.random.rand() > 0.5", "random"),
     "the clock": ("import time\nreturn time.time() > 0", "time.time"),
     "today": ("import datetime\nreturn datetime.datetime.now().hour > 3", "now"),
+    "a class that counts": ("Written.asked = 1\nreturn Written.asked == 1", "keep something"),
     "a class that remembers": ("type(self).seen = 1\nreturn True", "keep something"),
     "a number for an answer": ("return self.candles['close'].iloc[-1]", "True or False"),
     "an exception": ("return self.candles['close'].iloc[-1].nothing + [][0]", "nothing of a number"),
@@ -136,3 +137,35 @@ def test_a_handler_cant_hide_that_it_steps_aside() -> None:
 
     with pytest.raises(StepsAside, match="int"):
         trace(write(body), WholeHistory(FRAME), {}, warmup=40)
+
+
+STATE = """
+class Memory:
+    asked = 0
+
+memory, seen, figures = Memory(), [], np.zeros(3)
+
+def note(known=[]): known.append(1)
+"""
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["Memory.asked += 1", "memory.asked = 1", "seen.append(1)", "figures[0] += 1", "note()"],
+)
+def test_what_a_module_keeps_for_the_next_candle_steps_aside(line: str) -> None:
+    body = f"{line}\nreturn self.candles['close'].iloc[-1] > 100"
+
+    with pytest.raises(StepsAside, match="keep something"):
+        trace(write(body, STATE), WholeHistory(FRAME), {}, warmup=40)
+
+
+def test_a_strategy_and_its_module_stay_as_they_are() -> None:
+    strategy_class = write("return self.candles['close'].iloc[-1] > 100")
+    names = strategy_class.should_long.__globals__
+    before = dict(names)
+
+    trace(strategy_class, WholeHistory(FRAME), {}, warmup=40)
+
+    assert names == before
+    assert names["Written"] is strategy_class
