@@ -60,6 +60,14 @@ def test_a_file_goes_out_and_in(series: Series, tmp_path: Path) -> None:
     assert run("import", file, *MINUTES) == ["6 candles read, 6 of them new."]
 
 
+def test_candles_of_a_wrong_file_are_deleted(series: Series) -> None:
+    store_history(series=series, candles=columns(range(9)))
+
+    assert run("delete", *MINUTES, "--from", "2025-01-01T00:02", "--to", "2025-01-02") == [
+        "7 candles of BTC/USDT 1m deleted."
+    ]
+
+
 def test_a_bad_file_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "candles.csv"
     file.write_text("open_time,open,high,low,close,volume\nsoon,1,1,1,1,1\n")

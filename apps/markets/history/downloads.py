@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 from django.db import IntegrityError, transaction
-from django.db.models import Case, F, Max, Min, Q, QuerySet, Value, When
+from django.db.models import Case, Exists, F, Max, Min, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
 from apps.accounts.models import User
@@ -170,17 +170,15 @@ def _claim(download_id: int, worker: str) -> CandleDownload | None:
     """Take it, unless another worker is at it or at another one of the series. A worker that fell silent has
     cost an attempt."""
     lost = Case(When(worker="", then=F("attempts")), default=F("attempts") + Value(1))
+    running = CandleDownload.objects.filter(series=OuterRef("series"), state=State.RUNNING)
+    free = _going_on(download_id).filter(_is_free(), ~Exists(running.exclude(pk=OuterRef("pk"))))
     try:
         with transaction.atomic():
-            claimed = (
-                _going_on(download_id)
-                .filter(_is_free())
-                .update(
-                    state=State.RUNNING, worker=worker, beat_at=Now(), resume_at=None, attempts=lost
-                )
+            claimed = free.update(
+                state=State.RUNNING, worker=worker, beat_at=Now(), resume_at=None, attempts=lost
             )
     except IntegrityError:
-        return None
+        return None  # another one of the series was claimed at the same moment
     if not claimed:
         return None
     download = CandleDownload.objects.select_related("series__symbol").get(pk=download_id)

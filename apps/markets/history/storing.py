@@ -1,5 +1,7 @@
 """Writing history: many candles at once, and which stretches the exchange was asked for."""
 
+from datetime import datetime
+
 import numpy as np
 from django.db import connection, transaction
 from numpy.typing import NDArray
@@ -18,6 +20,11 @@ _INSERT = """
 INSERT INTO markets_candle (series_id, opened_at, open, high, low, close, volume, received_at)
 SELECT %s, opened_at, open, high, low, close, volume, %s FROM incoming_candle ORDER BY opened_at
 ON CONFLICT DO NOTHING
+"""
+# By hand: Django would read every row first, to look for what refers to it.
+_DELETE = """
+DELETE FROM markets_candle
+WHERE series_id = %s AND received_at = %s AND opened_at >= %s AND opened_at < %s
 """
 #: PostgreSQL's binary format: a header, rows of six fields each behind its length, an end.
 _HEADER, _END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
@@ -59,6 +66,17 @@ def _pack(candles: CandleColumns) -> NDArray[np.uint8]:
     for name in PRICES:
         rows[name] = getattr(candles, name)
     return rows.view(np.uint8)
+
+
+@transaction.atomic
+def forget_history(*, series: Series, start: datetime, end: datetime) -> int:
+    """Delete what was loaded as history from `start` to `end` (not included), and return how many candles
+    that were. What the heartbeat brought stays as the strategies saw it."""
+    # What was asked for over this time is asked for anew, where it is missing.
+    AskedRange.objects.filter(series=series, start__lt=end, end__gt=start).delete()
+    with connection.cursor() as cursor:
+        cursor.execute(_DELETE, [series.pk, UNHEARD, start, end])
+        return int(cursor.rowcount)
 
 
 def history_end_ms(series: Series) -> int | None:

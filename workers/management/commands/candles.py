@@ -17,6 +17,7 @@ from apps.exchanges.errors import ExchangeError
 from apps.markets.history.coverage import summarize
 from apps.markets.history.downloads import DownloadRefused, begin_download, continue_download
 from apps.markets.history.reading import list_missing, load_history
+from apps.markets.history.storing import forget_history
 from apps.markets.history.tables import BadFile
 from apps.markets.history.transfer import import_candles, write_candles
 from apps.markets.models import CandleDownload, Series, Symbol
@@ -29,7 +30,7 @@ PARQUET = (".parquet", ".pq")
 class Command(BaseCommand):
     """Reads and writes the database of this installation."""
 
-    help = "List, download, check, import and export the stored candles."
+    help = "List, download, check, import, export and delete the stored candles."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """What to do, and with which candles."""
@@ -40,13 +41,14 @@ class Command(BaseCommand):
             ("download", "fetch what is missing from the exchange"),
             ("import", "keep the candles of a CSV or Parquet file, all or none"),
             ("export", "write a CSV or Parquet file"),
+            ("delete", "forget downloaded and imported candles, such as those of a wrong file"),
         ):
             action = actions.add_parser(name, help=words)
             if name in {"import", "export"}:
                 action.add_argument("file", metavar="FILE", type=Path, help="*.csv or *.parquet")
             _add_series_arguments(action)
             if name != "import":
-                _add_dates(action, are_required=name == "download")
+                _add_dates(action, are_required=name in {"download", "delete"})
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Do it, and say what came of it."""
@@ -123,6 +125,11 @@ class Command(BaseCommand):
         file: Path = options["file"]
         file.write_bytes(write_candles(candles, is_parquet=file.suffix in PARQUET))
         self.stdout.write(f"{len(candles):,} candles written to {file}.")
+
+    def _delete(self, options: dict[str, Any]) -> None:
+        series = _find_series(options)
+        count = forget_history(series=series, start=options["start"], end=options["end"])
+        self.stdout.write(f"{count:,} candles of {series} deleted.")
 
 
 def _add_series_arguments(parser: ArgumentParser) -> None:

@@ -3,7 +3,12 @@ import pytest
 from apps.exchanges.parsing import milliseconds
 from apps.markets.history.reading import list_asked, load_candles
 from apps.markets.history.spans import Span
-from apps.markets.history.storing import history_end_ms, record_asked, store_history
+from apps.markets.history.storing import (
+    forget_history,
+    history_end_ms,
+    record_asked,
+    store_history,
+)
 from apps.markets.history.tests.builders import columns, minute
 from apps.markets.models import AskedRange, Candle, Series
 from apps.markets.selectors import find_last_price
@@ -76,3 +81,20 @@ def test_ranges_that_were_asked_for_grow_together(
 
     assert list_asked(series) == [span(*each) for each in known]
     assert AskedRange.objects.count() == len(known)
+
+
+def test_history_is_forgotten_and_what_was_heard_is_not(series: Series) -> None:
+    Candle.objects.create(
+        series=series,
+        opened_at=minute(1),
+        received_at=minute(2),
+        **dict.fromkeys(("open", "high", "low", "close", "volume"), 99.0),
+    )
+    store_history(series=series, candles=columns(range(6)))
+    record_asked(series=series, span=span(0, 9))
+
+    assert forget_history(series=series, start=minute(0), end=minute(4)) == 3
+
+    left = load_candles(series=series, start=minute(0), end=minute(9))
+    assert left.close.tolist() == [99.0, 5.0, 6.0]
+    assert list_asked(series) == []
