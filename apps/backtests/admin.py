@@ -29,6 +29,7 @@ STATE_LABELS = {
     "failed": "danger",
     "cancelled": "warning",
 }
+BADGE_LABELS = {"good": "success", "caution": "warning", "don't trust": "danger"}
 _NEW = (
     "version",
     ("venue", "symbol_name"),
@@ -44,7 +45,16 @@ class BacktestRunAdmin(OwnedAdmin):
     """Made once; what it was asked never changes."""
 
     form = BacktestForm
-    list_display = ("strategy", "market", "dates", "state_words", "earned", "trades", "asked_at")
+    list_display = (
+        "strategy",
+        "market",
+        "dates",
+        "state_words",
+        "earned",
+        "trades",
+        "trust",
+        "asked_at",
+    )
     list_filter = ("state", ("version__strategy", OwnRelatedFilter))
     list_select_related = ("version__strategy", "symbol")
     list_per_page = 20
@@ -148,6 +158,11 @@ class BacktestRunAdmin(OwnedAdmin):
         """How many were closed."""
         count = run.metrics.get("trades")
         return NOTHING if count is None else f"{count:,.0f}"
+
+    @display(description="Trust", label=BADGE_LABELS)
+    def trust(self, run: BacktestRun) -> str:
+        """How far the result can be trusted."""
+        return run.honesty.get("badge", "")
 
     @display(description="Asked (UTC)", ordering="created_at")
     def asked_at(self, run: BacktestRun) -> str:

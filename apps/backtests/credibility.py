@@ -20,7 +20,6 @@ _REASONS = (STOP, TARGET, SIGNAL, END)
 #: What has no number: the price of a sale that is still to come, a take-profit there is none of.
 _MAY_BE_INFINITE = frozenset({"exit_price", "target"})
 _MOST_WARNINGS = 100
-_MOST_LETTERS = 1000
 
 
 class Incredible(ValueError):
@@ -45,18 +44,16 @@ def read_result(
     moments, values = by_day(candles, curve, settings.balance, settings.warmup)
     return BacktestResult(
         state=report.state,
-        reason=_cut(report.reason),
+        reason=cut(report.reason),
         stopped_at_ms=report.stopped_at_ms,
         failure=None,
-        evaluation=Evaluation(
-            way=_cut(report.evaluation.way), reason=_cut(report.evaluation.reason)
-        ),
+        evaluation=Evaluation(way=cut(report.evaluation.way), reason=cut(report.evaluation.reason)),
         settings=settings,
-        warnings=tuple(_cut(words) for words in report.warnings[:_MOST_WARNINGS]),
+        warnings=tuple(cut(words) for words in report.warnings[:_MOST_WARNINGS]),
         opened_at_ms=candles.opened_at_ms[: len(curve)],
         equity=curve,
         daily_equity=list(zip(moments.tolist(), values.tolist(), strict=True)),
-        metrics={_cut(name): value for name, value in report.metrics.items()},
+        metrics={cut(name): value for name, value in report.metrics.items()},
         positions=held,
         refused=denied,
     )
@@ -70,7 +67,7 @@ def read_honesty(report: wire.Report) -> Honesty | None:
     findings = report.honesty.findings
     if [finding.doubt for finding in findings] != list(Doubt):
         raise Incredible("The result was not examined for every doubt.")
-    return Honesty(findings=tuple(replace(each, words=_cut(each.words)) for each in findings))
+    return Honesty(findings=tuple(replace(each, words=cut(each.words)) for each in findings))
 
 
 def _read_equity(raw: bytes, most: int) -> Floats:
@@ -110,6 +107,6 @@ def _check_rows(rows: Floats, most: int, what: str) -> None:
         raise Incredible(f"{what} are of other candles.")
 
 
-def _cut(text: str) -> str:
+def cut(text: str, most: int = 1000) -> str:
     """What a page and a database take of a text."""
-    return text[:_MOST_LETTERS].replace("\0", "").encode("utf-8", "replace").decode()
+    return text[:most].replace("\0", "").encode("utf-8", "replace").decode()

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import msgspec
 
 from apps.backtests import wire
-from apps.backtests.credibility import Incredible, read_honesty, read_result
+from apps.backtests.credibility import Incredible, cut, read_honesty, read_result
 from apps.backtests.engine.candles import History
 from apps.backtests.engine.honesty import Honesty
 from apps.backtests.engine.results import BacktestResult
 from apps.backtests.engine.settings import Settings
 from apps.backtests.engine.sharing import share_memory
 from apps.strategies.children import Child, check_layers
+from apps.strategies.contract import wire as live_wire
 from apps.strategies.contract.answers import StrategyFailed
 from apps.strategies.conversations import Conversation, hold
 
@@ -107,7 +108,12 @@ def _read_outcome(
     child: Child, reply: wire.Failure | wire.Report, job: Job
 ) -> Conversation[Outcome]:
     if isinstance(reply, wire.Failure):
-        raise StrategyFailed(reply.message, reply.traceback, reply.output, reply.line)
+        raise StrategyFailed(
+            cut(reply.message),
+            cut(reply.traceback, live_wire.MAX_TRACEBACK),
+            cut(reply.output, live_wire.MAX_OUTPUT),
+            reply.line,
+        )
     positions = yield from child.receive(wire.MAX_TABLE)
     refused = yield from child.receive(wire.MAX_TABLE)
     equity = yield from child.receive(wire.MAX_TABLE)
@@ -118,4 +124,9 @@ def _read_outcome(
         honesty = read_honesty(reply)
     except Incredible as error:
         raise StrategyFailed(f"The strategy's process sent a wrong result: {error}") from error
-    return Outcome(result=result, honesty=honesty, output=reply.output, traceback=reply.traceback)
+    return Outcome(
+        result=result,
+        honesty=honesty,
+        output=cut(reply.output, live_wire.MAX_OUTPUT),
+        traceback=cut(reply.traceback, live_wire.MAX_TRACEBACK),
+    )

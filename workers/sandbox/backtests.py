@@ -85,14 +85,14 @@ def _answer(
     failure = describe_failure(result.failure) if result.failure else {"traceback": ""}
     report = wire.Report(
         state=result.state,
-        reason=result.reason,
+        reason=_sendable(result.reason),
         stopped_at_ms=result.stopped_at_ms,
         evaluation=result.evaluation,
-        warnings=list(result.warnings),
+        warnings=[_sendable(words) for words in result.warnings],
         metrics=dict(result.metrics),
         honesty=_judge(strategy, candles, result, finer),
-        traceback=failure["traceback"],
-        output=output.take(),
+        traceback=_sendable(failure["traceback"]),
+        output=_sendable(output.take()),
     )
     tables = [pack(result.positions), pack(result.refused), result.equity.tobytes()]
     return [msgspec.json.encode(report), *tables]
@@ -126,12 +126,17 @@ def _describe(error: BaseException, output: Output) -> bytes:
     failure = describe_failure(error)
     return msgspec.json.encode(
         wire.Failure(
-            message=failure["failure"],
-            traceback=failure["traceback"],
+            message=_sendable(failure["failure"]),
+            traceback=_sendable(failure["traceback"]),
             line=failure.get("line"),
-            output=output.take(),
+            output=_sendable(output.take()),
         )
     )
+
+
+def _sendable(text: str) -> str:
+    """Words of the strategy's, with what UTF-8 does not have as question marks."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _read_request(connection: int) -> tuple[wire.Request, list[History]] | None:

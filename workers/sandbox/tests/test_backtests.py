@@ -90,6 +90,13 @@ def test_what_it_prints_comes_along(backtest_zygote: RunningZygote) -> None:
     assert backtest(backtest_zygote, code).output == "hello\n"
 
 
+def test_what_it_prints_is_cut_and_made_storable(backtest_zygote: RunningZygote) -> None:
+    output = backtest(backtest_zygote, f"print('x\\0\\ud800' * 10**5)\n{EVERY_TENTH}").output
+
+    assert output.startswith("x?x?")
+    assert len(output.encode()) <= 4096
+
+
 def test_where_a_strategy_fails_everything_until_then_is_kept(
     backtest_zygote: RunningZygote,
 ) -> None:
