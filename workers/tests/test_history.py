@@ -20,7 +20,7 @@ from workers.paper_exchange.tests.conftest import simulated_as
 from workers.paper_exchange.tests.serving import Process
 
 __all__ = ["simulated_as"]
-WANTED = timedelta(hours=10)
+WANTED = timedelta(hours=8)
 
 
 @pytest.fixture(params=Exchange)
@@ -38,10 +38,10 @@ def listed(
     return symbol
 
 
-def test_ten_hours_of_minutes_come_whole_and_in_no_other_market(listed: Symbol) -> None:
+def test_eight_hours_of_minutes_come_whole_and_in_no_other_market(listed: Symbol) -> None:
     exchange = Exchange(listed.exchange)
     client = create_client(exchange, **client_options(exchange, Environment.SIMULATED))
-    end = Timeframe.H1.floor(client.get_server_time())
+    end = Timeframe.H1.floor(client.get_server_time() - timedelta(hours=1))
     download = begin_download(
         user=None, symbol=listed, timeframe=Timeframe.M1, start=end - WANTED, end=end
     )
@@ -50,13 +50,13 @@ def test_ten_hours_of_minutes_come_whole_and_in_no_other_market(listed: Symbol) 
         continue_download(download_id=download.pk, worker=uuid.uuid4().hex, seconds=0)
         download.refresh_from_db()
 
-    told = client.get_candles("BTC/USDT", Timeframe.M1, start=end - WANTED, limit=600)
+    told = client.get_candles("BTC/USDT", Timeframe.M1, start=end - WANTED, limit=480)
     minutes, hours = (
         load_history(symbol=listed, timeframe=timeframe, start=end - WANTED, end=end)
         for timeframe in (Timeframe.M1, Timeframe.H1)
     )
-    assert CandleDownload.objects.get().message == "600 candles stored."
+    assert CandleDownload.objects.get().message == "480 candles stored."
     assert minutes.opened_at_ms.tolist() == list(told.opened_at_ms)
     assert np.array_equal(minutes.close, told.close)
-    assert (len(hours), hours.high.max()) == (10, minutes.high.max())
+    assert (len(hours), hours.high.max()) == (8, minutes.high.max())
     assert list_asked(download.series) == [Span.between(end - WANTED, end)]

@@ -32,6 +32,9 @@ MAX_CANDLES = 3_000_000
 #: Of each limit of the exchange: trading goes first.
 SHARE = 0.3
 PAGE = 1000
+#: An exchange may tell a candle a little later than it closed: what is not there yet is not taken for what
+#: does not exist.
+SETTLING = timedelta(minutes=1)
 #: A task ends after the page with which this is over.
 SLICE_SECONDS = 15.0
 #: A worker that has stored nothing for so long is taken for dead.
@@ -252,11 +255,11 @@ def _fetch(download: CandleDownload, *, until: float) -> bool:
 def _find_reachable(
     download: CandleDownload, client: ExchangeClient, server_time: datetime
 ) -> Span:
-    """What of a download has closed, is told by the exchange, and is history; empty at its end where that
-    is nothing."""
+    """What of a download has closed a while ago, is told by the exchange, and is history; empty at its end
+    where that is nothing."""
     step = Timeframe(download.series.timeframe).milliseconds
     span = Span.between(download.start, download.end)
-    now = milliseconds(server_time) // step * step
+    now = milliseconds(server_time - SETTLING) // step * step
     end = min(span.end, now)
     limit = history_end_ms(download.series)
     if limit is not None:

@@ -276,15 +276,15 @@ def test_a_definite_no_ends_it(download: CandleDownload, exchange: FakeExchange)
     assert (download.state, download.message) == ("failed", "Binance has no such market.")
 
 
-def test_a_candle_that_still_runs_is_left_to_later(
+def test_a_candle_that_has_just_closed_is_left_to_later(
     download: CandleDownload, exchange: FakeExchange
 ) -> None:
     exchange.clock = 50
 
     go_on(download)
 
-    assert stored(download.series) == list(range(50))
-    assert list_asked(download.series) == [Span.between(minute(0), minute(50))]
+    assert stored(download.series) == list(range(49))
+    assert list_asked(download.series) == [Span.between(minute(0), minute(49))]
 
 
 def test_what_the_heartbeat_brings_is_left_to_it(
@@ -301,13 +301,13 @@ def test_what_the_heartbeat_brings_is_left_to_it(
 def test_what_an_exchange_no_longer_tells_has_to_be_imported(
     download: CandleDownload, exchange: FakeExchange
 ) -> None:
-    exchange.capabilities = replace(exchange.capabilities, candle_history=150)
+    exchange.capabilities = replace(exchange.capabilities, candle_history=149)
 
     go_on(download)
 
     assert stored(download.series) == list(range(50, 100))
     assert download.message == (
-        "50 candles stored. Binance tells only its newest 150: import older ones from a file."
+        "50 candles stored. Binance tells only its newest 149: import older ones from a file."
     )
 
 
