@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from apps.backtests.engine.candles import History, at_time
+from apps.backtests.engine.candles import BadCandles, History, at_time
 from apps.backtests.engine.evaluation.asking import Asker
 from apps.backtests.engine.evaluation.plain import PlainAsker
 from apps.backtests.engine.evaluation.signals import Signals, StepsAside
@@ -56,9 +56,7 @@ def run_backtest(  # noqa: PLR0913  what a run depends on, each by its name
         warmup=warmup,
         finalize=finalize,
     )
-    candles.check()
-    if detail is not None:
-        detail.check()
+    _check(candles, detail, warmup)
     plain = PlainAsker(strategy, candles.frame, settings.params, window=strategy.lookback)
     start = find_start(plain, settings, len(candles), strategy.lookback)
     ways = list_ways(
@@ -78,6 +76,19 @@ def run_backtest(  # noqa: PLR0913  what a run depends on, each by its name
                 report=report,
             )
     raise AssertionError("The last way steps aside.")
+
+
+def _check(candles: History, detail: History | None, warmup: int) -> None:
+    """Raise BadCandles unless they can be traded on."""
+    candles.check()
+    if warmup >= len(candles):
+        raise BadCandles(
+            f"All {len(candles)} candles are for warming up, none is left to trade on. Choose more."
+        )
+    if detail is not None:
+        detail.check()
+        if candles.duration_ms % detail.duration_ms or candles.duration_ms == detail.duration_ms:
+            raise BadCandles("The finer candles don't divide those that are traded on.")
 
 
 def trade(

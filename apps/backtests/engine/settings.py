@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from apps.domain.markets import Market
+from apps.strategies.contract.parameters import MAX_VALUE
 
 #: What of a market a run depends on.
 MARKET_RULES = (
@@ -45,6 +46,11 @@ class Fees:
     taker: float
     fee_in: FeeIn = FeeIn.QUOTE
 
+    def __post_init__(self) -> None:
+        for name in ("maker", "taker"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"The {name} fee has to be a share from 0 to 1, such as 0.001.")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -62,6 +68,16 @@ class Settings:
     params: Mapping[str, float] = field(default_factory=dict)
     warmup: int = 0
     finalize: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.balance <= MAX_VALUE:
+            raise ValueError(f"The balance has to be above 0, not {self.balance:g}.")
+        if not 0 <= self.slippage_bps < 10_000:
+            raise ValueError(
+                f"Slippage has to be 0 basis points or more, not {self.slippage_bps:g}."
+            )
+        if self.warmup < 0:
+            raise ValueError(f"The warm-up has to be of 0 candles or more, not {self.warmup}.")
 
     def to_json(self) -> dict[str, Any]:
         """What json.dumps takes; of a market its symbol and its rules."""

@@ -76,6 +76,43 @@ def test_bad_finer_candles_are_refused_too() -> None:
         backtest(Holds, detail=history((100, 100, 0, 100), duration_ms=HOUR_MS // 4))
 
 
+@pytest.mark.parametrize("duration_ms", [HOUR_MS, 2 * HOUR_MS, HOUR_MS // 7])
+def test_finer_candles_have_to_divide_the_others(duration_ms: int) -> None:
+    with pytest.raises(BadCandles, match="don't divide"):
+        backtest(Holds, detail=history(CALM, duration_ms=duration_ms))
+
+
+def test_a_warm_up_has_to_leave_candles() -> None:
+    with pytest.raises(BadCandles, match="All 20 candles are for warming up"):
+        backtest(Holds, warmup=20)
+
+
+def test_one_candle_is_a_run_without_trades() -> None:
+    result = backtest(Holds, history(CALM))
+
+    assert (result.state, result.orders, result.equity.tolist()) == (State.DONE, [], [1000])
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"balance": 0.0}, "The balance has to be above 0, not 0."),
+        ({"balance": float("nan")}, "The balance has to be above 0, not nan."),
+        ({"slippage_bps": -1.0}, "Slippage has to be 0 basis points or more, not -1."),
+        ({"warmup": -1}, "The warm-up has to be of 0 candles or more, not -1."),
+        ({"mode": "wishful"}, "'wishful' is not a valid Mode"),
+    ],
+)
+def test_settings_that_cant_be_are_refused(facts: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        backtest(Holds, **facts)
+
+
+def test_fees_are_shares() -> None:
+    with pytest.raises(ValueError, match=r"The taker fee has to be a share from 0 to 1"):
+        Fees(maker=0.0, taker=10.0)
+
+
 def test_gaps_are_a_warning() -> None:
     columns = {name: getattr(RISING, name) for name in ("open", "high", "low", "close", "volume")}
     times = np.append(RISING.opened_at_ms[:10], RISING.opened_at_ms[10:] + 5 * HOUR_MS)
