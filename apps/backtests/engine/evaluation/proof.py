@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from apps.backtests.engine.evaluation.asking import Asker, read_flag, read_wish
-from apps.backtests.engine.evaluation.signals import Signals, at
+from apps.backtests.engine.evaluation.signals import Flags, Signals, at
 from apps.strategies.contract.strategy import PositionView
 
 #: Signals of each kind, and candles without one, at which answers are compared.
@@ -55,12 +55,12 @@ def find_difference(one: Asker, other: Asker, rows: Iterable[int]) -> int | None
     return next((row for row in rows if not _is_alike(_ask(one, row), _ask(other, row))), None)
 
 
-def pick_rows(first: int, rows: int, signals: Signals | None = None) -> list[int]:
+def pick_rows(first: int, rows: int, *signals: Flags) -> list[int]:
     """Rows to compare: signals, or 500 of each kind, as many candles of any kind, and the first ones."""
     chance = np.random.default_rng(0)
     asked = np.arange(first, rows)
-    kinds = [np.flatnonzero(flags) for flags in (signals.long, signals.exit)] if signals else []
-    picked = [asked[:_EARLY], *(_take(kind, chance) for kind in (asked, *kinds))]
+    kinds = (asked, *map(np.flatnonzero, signals))
+    picked = [asked[:_EARLY], *(_take(kind, chance) for kind in kinds)]
     return [int(row) for row in np.unique(np.concatenate(picked))]
 
 

@@ -1,9 +1,10 @@
 """A strategy's answers after every candle at once, from one run of its own methods for each path."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,8 @@ from apps.strategies.contract.answers import MAX_TAKE_PROFIT
 from apps.strategies.contract.parameters import MAX_VALUE
 from apps.strategies.contract.strategy import Strategy
 
+T = TypeVar("T")
+
 
 def trace(
     strategy_class: type[Strategy],
@@ -27,13 +30,41 @@ def trace(
 ) -> Signals:
     """Ask the unmodified class what it answers after each candle but the first `warmup`. Raises StepsAside
     where that can't be known for all of them at once."""
+    return _ask(_Questions.ask, strategy_class, history, params, warmup)
+
+
+def trace_long(
+    strategy_class: type[Strategy], history: WholeHistory, params: Mapping[str, Any], warmup: int
+) -> Flags | None:
+    """What should_long() says after each candle but the first ones, where that is known for all at once."""
+    with suppress(StepsAside):
+        return _ask(_Questions.ask_long, strategy_class, history, params, warmup)
+    return None
+
+
+def trace_exits(
+    strategy_class: type[Strategy], history: WholeHistory, params: Mapping[str, Any], warmup: int
+) -> Flags | None:
+    """What should_short() says after each candle but the first ones, where that is known for all at once."""
+    with suppress(StepsAside):
+        return _ask(_Questions.ask_exits, strategy_class, history, params, warmup)
+    return None
+
+
+def _ask(
+    question: "Callable[[_Questions], T]",
+    strategy_class: type[Strategy],
+    history: WholeHistory,
+    params: Mapping[str, Any],
+    warmup: int,
+) -> T:
     if len(history.frame) <= warmup:
         raise StepsAside("there are no candles to ask about")
     reader = AllCandles(history, warmup)
     surrounded = surround(strategy_class, reader)
-    signals = _Questions(surrounded.strategy_class, params, reader).ask()
+    answer = question(_Questions(surrounded.strategy_class, params, reader))
     surrounded.check()
-    return signals
+    return answer
 
 
 class HeldPosition(StandIn):
@@ -76,16 +107,24 @@ class _Questions:
     def ask(self) -> Signals:
         """Both of them."""
         flat = self._run(self._ask_flat)
-        holding = self._run(self._ask_holding)
         entries = [(entry, mask) for entry, mask in flat if entry]
         return Signals(
             long=self._mark([(bool(entry), mask) for entry, mask in flat]),
-            exit=self._mark(holding),
+            exit=self.ask_exits(),
             amount=self._gather([(entry.amount, mask) for entry, mask in entries]),
             share=self._gather([(entry.share, mask) for entry, mask in entries]),
             stop_loss=self._gather([(entry.stop_loss, mask) for entry, mask in entries]),
             take_profit=self._gather([(entry.take_profit, mask) for entry, mask in entries]),
         )
+
+    def ask_long(self) -> Flags:
+        """The first without what follows."""
+        return self._mark(self._run(lambda: self._ask_truth("should_long", None)))
+
+    def ask_exits(self) -> Flags:
+        """The second."""
+        held = HeldPosition(self._reader)
+        return self._mark(self._run(lambda: self._ask_truth("should_short", held)))
 
     def _run(self, question: Callable[[], Any]) -> list[_Path]:
         try:
@@ -109,9 +148,8 @@ class _Questions:
             ),
         )
 
-    def _ask_holding(self) -> Any:
-        strategy = self._build(HeldPosition(self._reader))
-        return self._check_truth("should_short", strategy.should_short())
+    def _ask_truth(self, method: str, position: Any) -> Any:
+        return self._check_truth(method, getattr(self._build(position), method)())
 
     def _build(self, position: Any) -> Strategy:
         return self._class.build(

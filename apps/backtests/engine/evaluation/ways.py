@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
 from apps.backtests.engine.evaluation.asking import Asker
+from apps.backtests.engine.evaluation.mixed import MixedAsker
 from apps.backtests.engine.evaluation.plain import PlainAsker
 from apps.backtests.engine.evaluation.proof import (
     SignalsAsker,
@@ -17,9 +19,9 @@ from apps.backtests.engine.evaluation.proof import (
     pick_telling,
 )
 from apps.backtests.engine.evaluation.rereading import RereadingAsker
-from apps.backtests.engine.evaluation.signals import Signals, StepsAside
+from apps.backtests.engine.evaluation.signals import Flags, Signals, StepsAside
 from apps.backtests.engine.evaluation.standins import WholeHistory
-from apps.backtests.engine.evaluation.trace import trace
+from apps.backtests.engine.evaluation.trace import trace, trace_exits, trace_long
 from apps.backtests.engine.evaluation.views import ViewAsker
 from apps.strategies.contract.strategy import Strategy
 
@@ -80,7 +82,7 @@ class _Search:
     def find_trace(self) -> Way:
         """All candles at once, compared with views and with new instances."""
         signals = trace(self._class, self._history, self._params, warmup=self._first)
-        rows = pick_rows(self._first, len(signals.long), signals)
+        rows = pick_rows(self._first, len(signals.long), signals.long, signals.exit)
         self._compare_with_views(SignalsAsker(signals), rows)
         self._compare_early(SignalsAsker(signals), rows)
         self._compare_windows(RereadingAsker, pick_telling(SignalsAsker(signals), rows))
@@ -106,14 +108,24 @@ class _Search:
     def _find_asker(self, kind: type[_Asker]) -> Way:
         if self._foresight:
             raise self._foresight
-        rows = pick_rows(self._first, len(self._history.frame))
+        long, exits = self._flags
+        known = [flags for flags in (long, exits) if flags is not None]
+        rows = pick_rows(self._first, len(self._history.frame), *known)
+        mixed = MixedAsker(self._make(kind), long, exits)
+        self._check(find_difference(mixed, self._make(kind), rows))
         self._compare_early(self._make(kind), rows)
         self._compare_windows(kind, pick_telling(self._make(kind), rows))
         return Way(
-            decisions=self._make(kind),
+            decisions=MixedAsker(self._make(kind), long, exits),
             name="views",
             reason=f"Candle by candle, on indicators that are computed once: {self.tell_asides()}.",
         )
+
+    @cached_property
+    def _flags(self) -> tuple[Flags | None, Flags | None]:
+        """When to buy and when to sell, each where it is known for all candles."""
+        given = (self._class, self._history, self._params, self._first)
+        return trace_long(*given), trace_exits(*given)
 
     def _make(self, kind: type[_Asker]) -> _Asker:
         return kind(self._class, self._history, self._params)
