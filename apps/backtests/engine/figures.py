@@ -8,7 +8,7 @@ import numpy as np
 from apps.backtests.engine.candles import Floats, History, Integers
 from apps.backtests.engine.positions import SIGNAL, Held, Refused
 from apps.backtests.engine.rules import Rules, price_bought
-from apps.domain.metrics import measure_curve, measure_trades
+from apps.domain.metrics import CurveFigures, measure_trades
 
 #: Positions or refusals: the columns by the names of their fields.
 Table = Mapping[str, Floats]
@@ -63,30 +63,26 @@ def measure(
     *,
     history: History,
     rules: Rules,
-    balance: float,
     first: int,
-    equity: Floats,
+    rows: int,
+    daily: CurveFigures,
     positions: Table,
     refused_orders: int,
-    variants: int,
 ) -> Metrics:
-    """All figures of a run that began after the close of candle `first`."""
-    moments, values = by_day(history, equity, balance, first)
+    """All figures of a run from the close of candle `first` to that of the last of `rows`."""
     closed = closed_of(positions)
     entries, exits = closed["entry_row"].astype(np.int64), closed["exit_row"].astype(np.int64)
     holding = (history.opened_at_ms[exits] - history.opened_at_ms[entries]) / 1000
     bought = positions["quantity"] * positions["entry_price"]
     sold = closed["sold"] * closed["exit_price"]
     return {
-        **asdict(
-            measure_curve(values.tolist(), days=(moments / DAY_MS).tolist(), variants=variants)
-        ),
+        **asdict(daily),
         **asdict(measure_trades(closed["pnl"].tolist(), _by_risk(closed).tolist())),
         "open_trades": len(bought) - len(sold),
-        "buy_and_hold": _buy_and_hold(history, rules, first, len(equity)),
+        "buy_and_hold": _buy_and_hold(history, rules, first, rows),
         "average_holding_seconds": float(holding.mean()) if len(sold) else None,
         "longest_holding_seconds": float(holding.max()) if len(sold) else None,
-        "exposure": _count_held(positions, len(equity)) / (len(equity) - first),
+        "exposure": _count_held(positions, rows) / (rows - first),
         "turnover": float(bought.sum() + sold.sum()),
         "fees": float(positions["entry_fee"].sum() + positions["exit_fee"].sum()),
         "slippage": float(positions["slippage"].sum()),

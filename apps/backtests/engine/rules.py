@@ -63,7 +63,7 @@ def rules_of(settings: Settings) -> Rules:
         step_denominator=float(step_denominator),
         tick_numerator=float(tick_numerator),
         tick_denominator=float(tick_denominator),
-        min_quantity=_largest(market.min_quantity, market.market_min_quantity) if market else 0.0,
+        min_quantity=float(max(market.min_quantity, market.market_min_quantity)) if market else 0.0,
         max_quantity=_limit(market.max_quantity, market.market_max_quantity)
         if market
         else math.inf,
@@ -71,10 +71,6 @@ def rules_of(settings: Settings) -> Rules:
         max_notional=_limit(market.max_notional) if market else math.inf,
         finalize=settings.finalize,
     )
-
-
-def _largest(*minimums: Decimal) -> float:
-    return float(max(minimums))
 
 
 def _limit(*limits: Decimal) -> float:

@@ -9,13 +9,14 @@ from apps.backtests.engine.evaluation.asking import Asker
 from apps.backtests.engine.evaluation.plain import PlainAsker
 from apps.backtests.engine.evaluation.signals import Signals, StepsAside
 from apps.backtests.engine.evaluation.ways import list_ways
-from apps.backtests.engine.figures import by_day, mark, measure
+from apps.backtests.engine.figures import DAY_MS, by_day, mark, measure
 from apps.backtests.engine.results import BacktestResult, Evaluation, State
 from apps.backtests.engine.rules import rules_of
 from apps.backtests.engine.settings import Fees, Mode, Settings
 from apps.backtests.engine.settling import Settled, settle
 from apps.backtests.engine.simulation import Cancelled, Report, Start, find_start, simulate
 from apps.domain.markets import Market
+from apps.domain.metrics import measure_curve
 from apps.strategies.contract.answers import StrategyFailed
 from apps.strategies.contract.parameters import merge, read_schema
 from apps.strategies.contract.strategy import Strategy
@@ -112,17 +113,16 @@ def trade(
             decisions, candles, rules, settings, detail, first=start.row, report=report
         )
     equity = mark(settled.positions, candles.close[: settled.rows], settings.balance)
+    moments, values = by_day(candles, equity, settings.balance, settings.warmup)
     metrics = measure(
         history=candles,
         rules=rules,
-        balance=settings.balance,
         first=settings.warmup,
-        equity=equity,
+        rows=settled.rows,
+        daily=measure_curve(values.tolist(), days=(moments / DAY_MS).tolist(), variants=variants),
         positions=settled.positions,
         refused_orders=settled.refused_orders,
-        variants=variants,
     )
-    moments, values = by_day(candles, equity, settings.balance, settings.warmup)
     state, reason, stopped_at_ms = _tell_end(settled, candles)
     return BacktestResult(
         state=state,
@@ -180,5 +180,5 @@ def _find_warnings(start: Start, candles: History) -> Iterator[str]:
     if start.unready and start.excuse is not None:
         yield (
             f"The strategy failed on the first {start.unready} candles, which have too little history:"
-            f" {describe(start.excuse)}. It traded from the one after on."
+            f" {describe(start.excuse)}. It was asked from the one after on."
         )

@@ -8,6 +8,7 @@ import numpy as np
 
 from apps.backtests.engine.candles import Floats, History
 from apps.backtests.engine.evaluation.asking import Asker, read_flag, read_wish
+from apps.backtests.engine.evaluation.plain import PlainAsker
 from apps.backtests.engine.evaluation.signals import Signals
 from apps.backtests.engine.figures import table_of
 from apps.backtests.engine.fills import Finer, Prices, end, resolve
@@ -149,19 +150,35 @@ class Start:
     excuse: BaseException | None = None
 
 
-def find_start(asker: Asker, settings: Settings, rows: int, lookback: int) -> Start:
+def find_start(asker: PlainAsker, settings: Settings, rows: int, lookback: int) -> Start:
     """The first candle whose close the strategy answers. Until then it may fail for as long as the history is
     shorter than its `lookback`: a live market has more than the first candles here."""
-    excuse: BaseException | None = None
-    end = min(settings.warmup + lookback, rows)
-    for row in range(settings.warmup, end):
-        try:
-            asker.should_long(row, settings.balance)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  the strategy's code raises what it likes
-            excuse = error
+    first, last = settings.warmup, min(settings.warmup + lookback, rows) - 1
+    excuse = _try(asker, first, settings.balance)
+    if excuse is None:
+        return Start(row=first)
+    error = _try(asker, last, settings.balance)
+    if error is not None:
+        return Start(row=last, unready=last - first, excuse=error)
+    # What fails on few candles fails on fewer as well: halving finds where that ends.
+    failing = first
+    while last - failing > 1:
+        middle = (failing + last) // 2
+        error = _try(asker, middle, settings.balance)
+        if error is None:
+            last = middle
         else:
-            return Start(row=row, unready=row - settings.warmup, excuse=excuse)
-    return Start(row=end - 1, unready=end - 1 - settings.warmup, excuse=excuse)
+            failing, excuse = middle, error
+    return Start(row=last, unready=last - first, excuse=excuse)
+
+
+def _try(asker: PlainAsker, row: int, balance: float) -> BaseException | None:
+    """What the strategy raises instead of an answer."""
+    try:
+        asker.should_long(row, balance)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  the strategy's code raises what it likes
+        return error
+    return None
 
 
 def simulate(
