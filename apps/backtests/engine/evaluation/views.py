@@ -9,6 +9,7 @@ import pandas as pd
 
 from apps.backtests.engine.evaluation.columns import Column
 from apps.backtests.engine.evaluation.frames import Frame
+from apps.backtests.engine.evaluation.scanning import may_change
 from apps.backtests.engine.evaluation.signals import StepsAside
 from apps.backtests.engine.evaluation.standins import Reader, StandIn, WholeHistory
 from apps.backtests.engine.evaluation.surroundings import surround
@@ -23,8 +24,9 @@ _PLAIN = (bool, int, float, str, type(None))
 
 
 class ViewAsker:
-    """Asks copies of one instance, made on the whole history, which see of it what the candle knows. Raises
-    StepsAside where each candle needs an instance of its own, or whole columns of its own."""
+    """Asks one instance, made on the whole history, which sees of it what the candle knows, or copies of it
+    where its code may change it. Raises StepsAside where each candle needs an instance of its own, or whole
+    columns of its own."""
 
     def __init__(
         self, strategy_class: type[Strategy], history: WholeHistory, params: Mapping[str, Any]
@@ -36,22 +38,34 @@ class ViewAsker:
         self._containers = [
             (name, value) for name, value in self._attributes.items() if type(value) in _CONTAINERS
         ]
-        self._buyer: Strategy | None = None
+        self._changes = may_change(strategy_class) or len(self._containers) > 1  # more than params
+        self._instance = self._copy()
 
     def should_long(self, i: int, balance: float) -> Any:
         """What the strategy says that holds nothing."""
-        self._buyer = buyer = self._copy(i, balance, None)
-        answer = buyer.should_long()
+        if i != self._past.row:
+            self._past.advance(i)
+        if self._changes:
+            self._instance = self._copy()
+        strategy: Any = self._instance
+        strategy.balance = balance
+        strategy.position = None
+        answer = strategy.should_long()
         if self._reader.aside:
             raise self._reader.aside
-        return answer
+        return False if answer is np.False_ else answer
 
     def should_short(self, i: int, balance: float, position: PositionView) -> Any:
         """What the strategy says that holds the position."""
-        answer = self._copy(i, balance, position).should_short()
+        if i != self._past.row:
+            self._past.advance(i)
+        strategy: Any = self._copy() if self._changes else self._instance
+        strategy.balance = balance
+        strategy.position = position
+        answer = strategy.should_short()
         if self._reader.aside:
             raise self._reader.aside
-        return answer
+        return False if answer is np.False_ else answer
 
     def position_size(self, _i: int, _balance: float) -> Any:
         """What the instance says that wants to buy."""
@@ -66,18 +80,14 @@ class ViewAsker:
         return self._follow("calculate_take_profit")
 
     def _follow(self, method: str) -> Any:
-        answer = getattr(self._buyer, method)()
+        answer = getattr(self._instance, method)()
         self._reader.check()
         return answer
 
-    def _copy(self, i: int, balance: float, position: PositionView | None) -> Strategy:
+    def _copy(self) -> Strategy:
         """An instance for one question: what a method sets on it is gone with it."""
-        if i != self._past.row:
-            self._past.advance(i)
         strategy = object.__new__(self._class)
         attributes = self._attributes.copy()
-        attributes["balance"] = balance
-        attributes["position"] = position
         for name, value in self._containers:
             attributes[name] = value.copy()
         strategy.__dict__ = attributes
@@ -90,7 +100,8 @@ class Past:
     def __init__(self) -> None:
         self.row = -1
         self._growing: list[tuple[list[Any], Any]] = []
-        self._next: list[tuple[Callable[[Any], None], Any, int]] = []
+        self._first = 0
+        self._next: list[tuple[Callable[[Any], None], Any]] = []
 
     def advance(self, row: int) -> None:
         """See the candles up to `row`, which never falls."""
@@ -98,15 +109,16 @@ class Past:
             self._jump(row)
         elif not row % _BLOCK:
             self._prepare(row)
-        for append, values, first in self._next:
-            append(values[row - first])
+        place = row - self._first
+        for append, values in self._next:
+            append(values[place])
         self.row = row
 
     def grow(self, values: Any) -> list[Any]:
         """A list of the newest rows of these, from now on kept up to date."""
         rows = list(values[max(0, self.row + 1 - _SEEN) : self.row + 1])
         self._growing.append((rows, values))
-        self._next.append((rows.append, values, 0))
+        self._next.append((rows.append, values[self._first :]))
         return rows
 
     def _jump(self, row: int) -> None:
@@ -115,14 +127,16 @@ class Past:
             raise ValueError("A strategy is asked about its candles in order.")
         for rows, values in self._growing:
             rows[:] = values[max(0, row - _SEEN) : row]
-        self._next = [(rows.append, values, 0) for rows, values in self._growing]
+        self._first = 0
+        self._next = [(rows.append, values) for rows, values in self._growing]
 
     def _prepare(self, row: int) -> None:
         """Take the next block of rows at once, which is faster than one by one, and forget what is old."""
         for rows, _ in self._growing:
             del rows[:-_BLOCK]
+        self._first = row
         self._next = [
-            (rows.append, list(values[row : row + _BLOCK]), row) for rows, values in self._growing
+            (rows.append, list(values[row : row + _BLOCK])) for rows, values in self._growing
         ]
 
 
@@ -219,9 +233,10 @@ class FrameView(_View):
         self._columns = {name: ColumnView(reader, one, past) for name, one in columns.items()}
 
     def __getitem__(self, key: Any) -> Any:
-        if type(key) is str:
+        try:
             return self._columns[key]
-        return self._cut()[key]
+        except (KeyError, TypeError):  # a name that there is not, or no name
+            return self._cut()[key]
 
     def __getattr__(self, name: str) -> Any:
         if name in self._columns and not hasattr(pd.DataFrame, name):
