@@ -1,5 +1,6 @@
 """What the kernel makes of columns is what the simulation makes of the same answers, to the last digit."""
 
+import subprocess
 import sys
 from dataclasses import replace
 from decimal import Decimal
@@ -90,3 +91,19 @@ def test_money_is_neither_made_nor_lost(seed: int) -> None:
     made = result.positions["pnl"].sum()
     assert result.equity[-1] == pytest.approx(facts["balance"] + made, rel=1e-9)
     assert result.equity.min() >= 0
+
+
+def test_a_run_in_a_new_process_waits_for_no_compiler(pytestconfig: pytest.Config) -> None:
+    code = f"import sys; sys.path.insert(0, {str(pytestconfig.rootpath)!r})\n"
+    code += "import apps.backtests.engine.run\nprint('numba' in sys.modules)"
+
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert done.stdout == "False\n"
+
+
+def test_nothing_is_compiled_while_a_run_waits() -> None:
+    with pytest.raises(TypeError, match="No matching definition"):
+        compiled.walk(1, 2, 3, 4, 5, 6, 7)  # type: ignore[arg-type]
