@@ -10,6 +10,7 @@ from apps.domain.candles import Timeframe
 from apps.domain.environments import Exchange
 from apps.exchanges.clients import capabilities_of
 from apps.markets.history import reading
+from apps.markets.history.columns import CandleColumns
 from apps.markets.history.downloads import DownloadRefused, begin_download, leave_download
 from apps.markets.models import CandleDownload
 from apps.strategies.contract.parameters import merge
@@ -58,8 +59,13 @@ def load_history(run: BacktestRun, timeframe: Timeframe) -> History:
             f"There is no {timeframe.value} candle of {run.symbol} from {run.starts_at:%Y-%m-%d %H:%M} to"
             f" {run.ends_at:%Y-%m-%d %H:%M}: {run.symbol.get_exchange_display()} has none of that time."
         )
+    return to_history(candles)
+
+
+def to_history(candles: CandleColumns) -> History:
+    """Candles as the engine takes them."""
     return History(
-        duration_ms=timeframe.milliseconds,
+        duration_ms=candles.timeframe.milliseconds,
         opened_at_ms=candles.opened_at_ms,
         open=candles.open,
         high=candles.high,

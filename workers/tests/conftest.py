@@ -6,12 +6,22 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from apps.conftest import add_candle, alice, broker, now, series, symbol
-from workers.sandbox.tests.conftest import sandbox, zygote
+from workers.sandbox.tests.conftest import zygote
 from workers.tests.installation import running
 from workers.tests.test_whole import CHROMIUM
 
-__all__ = ["add_candle", "alice", "broker", "now", "page", "sandbox", "series", "symbol", "zygote"]
+__all__ = [
+    "add_candle",
+    "alice",
+    "backtest_zygote",
+    "broker",
+    "now",
+    "page",
+    "sandbox",
+    "series",
+    "symbol",
+    "zygote",
+]
 
 
 @pytest.fixture(scope="module")

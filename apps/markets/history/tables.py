@@ -62,13 +62,17 @@ class _Table:
             raise BadFile(f"{self.unit.capitalize()} {place:,}: {words}{more}")
 
 
-def read_file(path: Path, *, is_parquet: bool, timeframe: Timeframe, now: datetime) -> FileContent:
+def read_file(
+    path: Path, *, is_parquet: bool, now: datetime, timeframe: Timeframe | None = None
+) -> FileContent:
     """What a CSV or Parquet file holds. Times are numbers (seconds to nanoseconds since 1970) or ISO 8601,
-    in UTC where they name no zone. Raises BadFile, also for one with a single wrong line."""
+    in UTC where they name no zone; without a timeframe it is the step that most of them are apart. Raises
+    BadFile, also for one with a single wrong line."""
     table = _open_parquet(path) if is_parquet else _open_csv(path)
     if table.frame.empty:
         raise BadFile("There is no candle in it.")
     times = _read_times(table)
+    timeframe = timeframe or _guess_timeframe(times)
     prices = {name: _read_numbers(table.frame[name]) for name in PRICES}
     _check_prices(table, prices)
     is_off = times % timeframe.milliseconds != 0
@@ -81,6 +85,17 @@ def read_file(path: Path, *, is_parquet: bool, timeframe: Timeframe, now: dateti
     )
     _check_steps(table, candles.opened_at_ms, order, timeframe)
     return FileContent(candles=candles.where(~is_off[order]), off_grid=int(is_off.sum()))
+
+
+def _guess_timeframe(times: NDArray[np.int64]) -> Timeframe:
+    steps, counts = np.unique(np.diff(np.sort(times)), return_counts=True)
+    step = int(steps[counts.argmax()]) if len(steps) else 0
+    for timeframe in Timeframe:
+        if timeframe.milliseconds == step:
+            return timeframe
+    raise BadFile(
+        f"Most of its candles are {step / 1000:,g} s apart, which is no timeframe: {', '.join(Timeframe)}."
+    )
 
 
 def _open_parquet(path: Path) -> _Table:

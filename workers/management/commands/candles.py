@@ -85,7 +85,7 @@ class Command(BaseCommand):
     def _download(self, options: dict[str, Any]) -> None:
         download = begin_download(
             user=None,
-            symbol=_find_symbol(options),
+            symbol=find_listed(options),
             timeframe=options["timeframe"],
             start=options["start"],
             end=options["end"],
@@ -105,7 +105,7 @@ class Command(BaseCommand):
 
     def _import(self, options: dict[str, Any]) -> None:
         report = import_candles(
-            symbol=_find_symbol(options),
+            symbol=find_listed(options),
             timeframe=options["timeframe"],
             path=options["file"],
             is_parquet=options["file"].suffix in PARQUET,
@@ -115,7 +115,7 @@ class Command(BaseCommand):
 
     def _export(self, options: dict[str, Any]) -> None:
         candles = load_history(
-            symbol=_find_symbol(options),
+            symbol=find_listed(options),
             timeframe=options["timeframe"],
             start=options["start"] or datetime(2000, 1, 1, tzinfo=UTC),
             end=options["end"] or timezone.now(),
@@ -154,13 +154,13 @@ def _add_dates(parser: ArgumentParser, *, are_required: bool) -> None:
             flag,
             dest=dest,
             metavar="TIME",
-            type=_parse_time,
+            type=parse_time,
             required=are_required,
             help=f"{which}: {words}",
         )
 
 
-def _parse_time(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -170,7 +170,7 @@ def _parse_time(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _find_symbol(options: dict[str, Any]) -> Symbol:
+def find_listed(options: dict[str, Any]) -> Symbol:
     """It may be of an exchange that nobody has a broker at: its symbols are read first."""
     place = {"exchange": options["exchange"], "environment": options["environment"]}
     if not list_symbol_names(**place):
@@ -183,7 +183,7 @@ def _find_symbol(options: dict[str, Any]) -> Symbol:
 
 def _find_series(options: dict[str, Any]) -> Series:
     timeframe = options["timeframe"]
-    series = _find_symbol(options).series.filter(timeframe=timeframe).first()
+    series = find_listed(options).series.filter(timeframe=timeframe).first()
     if series is None:
         raise CommandError(f"There are no {timeframe} candles of {options['symbol']}.")
     return series
