@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 
 from apps.backtests.engine.candles import BadCandles, History
+from apps.backtests.engine.doubts import Badge, Finding
 from apps.backtests.engine.results import State as EngineState
 from apps.backtests.inputs import NoCandles, fetch_history, load_history, settings_of
 from apps.backtests.models import BacktestRun
@@ -18,6 +19,7 @@ from apps.backtests.storage import store
 from apps.domain.candles import Timeframe
 from apps.strategies.children import SandboxTooWeak, SandboxUnavailable
 from apps.strategies.contract.answers import StrategyFailed
+from apps.strategies.services import note_verdict
 
 State, Phase = BacktestRun.State, BacktestRun.Phase
 #: Between two looks at the row, which say how far it is and see whether it was cancelled.
@@ -125,3 +127,16 @@ def _end(run: BacktestRun, candles: History, outcome: Outcome, now: datetime) ->
     )
     if is_ours:
         store(run, result, candles)
+        if outcome.honesty:
+            _note_lookahead(run, outcome.honesty.lookahead, now)
+
+
+def _note_lookahead(run: BacktestRun, finding: Finding, now: datetime) -> None:
+    note_verdict(
+        version=run.version,
+        symbol=run.symbol,
+        timeframe=Timeframe(run.timeframe),
+        looks_ahead=finding.badge is not Badge.GOOD,
+        words=finding.words,
+        now=now,
+    )

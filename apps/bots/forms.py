@@ -6,6 +6,8 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.forms import BaseDialogForm
 from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
@@ -17,7 +19,7 @@ from apps.accounts.models import User
 from apps.bots.models import Activation
 from apps.bots.promotion import Check, Gate, check_gates
 from apps.bots.selectors import find_open_position, needs_confirmation
-from apps.bots.services import Refused, Terms, take_place
+from apps.bots.services import Refused, Terms, check_switch, take_place
 from apps.brokers.models import Broker
 from apps.domain.candles import Timeframe
 from apps.markets.models import Symbol
@@ -122,7 +124,7 @@ class ActivationForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own
             )
         if version:
             self._check_parameters(version)
-        if broker and version:
+        if broker and version and data.get("symbol"):
             data["waivers"] = self._check_gates(version, broker)
         try:
             now = timezone.now()
@@ -150,7 +152,14 @@ class ActivationForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own
             self.add_error(None, str(error))
 
     def _check_gates(self, version: StrategyVersion, broker: Broker) -> dict[Gate, str]:
-        checks = check_gates(version=version, broker=broker, capital=self.terms.capital)
+        data = self.cleaned_data
+        checks = check_gates(
+            version=version,
+            broker=broker,
+            symbol=data["symbol"].strip().upper(),
+            timeframe=data.get("timeframe") or version.strategy.timeframe,
+            capital=self.terms.capital,
+        )
         return _read_waivers(self, checks)
 
 
@@ -208,7 +217,9 @@ class SwitchForm(BaseDialogForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        mine = Activation.objects.for_user(self.request.user).select_related("book__broker")
+        mine = Activation.objects.for_user(self.request.user).select_related(
+            "book__broker", "series__symbol"
+        )
         self.activation = mine.filter(pk=self.object_id).first()
         if self.activation:
             versions: Any = self.fields["version"]
@@ -222,9 +233,7 @@ class SwitchForm(BaseDialogForm):
         """The new version has to go its own way to real money."""
         data: dict[str, Any] = super().clean() or {}
         if self.activation and (version := data.get("version")):
-            book = self.activation.book
-            checks = check_gates(version=version, broker=book.broker, capital=book.capital)
-            data["waivers"] = _read_waivers(self, checks)
+            data["waivers"] = _read_waivers(self, check_switch(self.activation, version))
         return data
 
 
@@ -234,12 +243,19 @@ def _read_waivers(form: forms.BaseForm, checks: list[Check]) -> dict[Gate, str]:
     reason = (form.cleaned_data.get("waiver") or "").strip()
     for check in closed:
         if not (reason and check.gate.is_skippable):
-            form.add_error("waiver", check.words)
+            form.add_error("waiver", _link(check))
     return {check.gate: reason for check in closed}
+
+
+def _link(check: Check) -> SafeString:
+    """What is missing, with the page where it is done."""
+    link = format_html(' <a href="{}">Backtest it</a>', check.address) if check.address else ""
+    return format_html("{}{}", check.words, link)
 
 
 def _describe_way(days: int) -> str:
     return (
-        f"Only with real money: a version runs {days} days in a row on paper or a testnet, then as long with"
-        f" a capital of at most {settings.PROMOTION_CAPITAL}. To skip that, say why; the reason is kept."
+        "Only with real money: a version is backtested on the same market and timeframe, runs"
+        f" {days} days in a row on paper or a testnet, then as long with a capital of at most"
+        f" {settings.PROMOTION_CAPITAL}. To skip that, say why; the reason is kept."
     )

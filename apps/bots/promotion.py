@@ -1,20 +1,26 @@
-"""The way of a strategy to real money: found valid, then proved on paper, then with little money, and only
-then with all of it. Each step is of one version: what was changed is proved anew."""
+"""The way of a strategy to real money: found valid, backtested, then proved on paper, then with little money,
+and only then with all of it. Each step is of one version: what was changed is proved anew."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
+from urllib.parse import urlencode
 
 from django.conf import settings
+from django.urls import reverse
 
 from apps.bots.selectors import list_days_at_work
 from apps.brokers.models import Broker
 from apps.domain.environments import Environment
 from apps.strategies.models import StrategyVersion
+from apps.strategies.selectors import list_verdicts
 
 _DAY = timedelta(days=1)
+#: Where candles are those of a real market.
+REAL_PRICES = (Environment.LIVE, Environment.PAPER, Environment.REPLAY)
 #: Where a strategy can prove itself without real money.
 PRACTICE = tuple(environment for environment in Environment if environment is not Environment.LIVE)
 
@@ -23,6 +29,7 @@ class Gate(StrEnum):
     """What a version has to pass, in this order."""
 
     VALIDATED = "validated"
+    BACKTESTED = "backtested"
     PAPER = "paper"
     CAPPED = "capped"
 
@@ -34,20 +41,29 @@ class Gate(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A gate, whether a version passes it, and why (not)."""
+    """A gate, whether a version passes it, and why (not). `address` is the page where it can be passed, if
+    there is one."""
 
     gate: Gate
     is_passed: bool
     words: str
+    address: str = ""
 
 
 def check_gates(
-    *, version: StrategyVersion, broker: Broker, capital: Decimal | None
+    *,
+    version: StrategyVersion,
+    broker: Broker,
+    symbol: str,
+    timeframe: str,
+    capital: Decimal | None,
 ) -> list[Check]:
-    """The gates between a version and a broker, for as much of its money as `capital` (None: all of it)."""
+    """The gates between a version and a broker, on candles of `symbol`, for as much of its money as `capital`
+    (None: all of it)."""
     is_real_money = broker.environment == Environment.LIVE
-    check = {
+    check: dict[Gate, Callable[[StrategyVersion], Check]] = {
         Gate.VALIDATED: _check_validation,
+        Gate.BACKTESTED: partial(_check_backtest, symbol=symbol, timeframe=timeframe),
         Gate.PAPER: _check_practice,
         Gate.CAPPED: _check_small_money,
     }
@@ -59,7 +75,7 @@ def find_gates(capital: Decimal | None, *, is_real_money: bool) -> list[Gate]:
     if not is_real_money:
         return [Gate.VALIDATED]
     if capital is not None and capital <= settings.PROMOTION_CAPITAL:
-        return [Gate.VALIDATED, Gate.PAPER]
+        return [Gate.VALIDATED, Gate.BACKTESTED, Gate.PAPER]
     return list(Gate)
 
 
@@ -79,6 +95,30 @@ def _check_validation(version: StrategyVersion) -> Check:
     else:
         words = f"{version} was not found valid: mend what its page names, and save."
     return Check(gate=Gate.VALIDATED, is_passed=version.validated_at is not None, words=words)
+
+
+def _check_backtest(version: StrategyVersion, *, symbol: str, timeframe: str) -> Check:
+    verdicts = list_verdicts(version)
+    asked = {"version": version.pk, "symbol_name": symbol, "timeframe": timeframe}
+    check = partial(
+        Check,
+        gate=Gate.BACKTESTED,
+        address=f"{reverse('admin:backtests_backtestrun_add')}?{urlencode(asked)}",
+    )
+    if leak := verdicts.filter(looks_ahead=True).first():
+        words = f"{version} knows candles that are still to come: {leak.words} Mend that first."
+        return check(is_passed=False, words=words)
+    alike = verdicts.filter(
+        symbol__name=symbol, symbol__environment__in=REAL_PRICES, timeframe=timeframe
+    )
+    if found := alike.first():
+        words = f"{version} was backtested on {found} on {found.found_at:%Y-%m-%d}. {found.words}"
+        return check(is_passed=True, words=words)
+    return check(
+        is_passed=False,
+        words=f"{version} was not backtested on {symbol} {timeframe} with real prices, to the end: do that"
+        " first, or say why you skip it.",
+    )
 
 
 def _check_practice(version: StrategyVersion) -> Check:

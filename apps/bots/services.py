@@ -1,6 +1,6 @@
 """Strategies at work: switching them on, changing and ending them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,7 +11,7 @@ from django.db import transaction
 
 from apps.bots.journal import close_failure
 from apps.bots.models import Activation, WaivedGate
-from apps.bots.promotion import Gate, check_gates
+from apps.bots.promotion import Check, Gate, check_gates
 from apps.bots.selectors import count_active, find_open_position, has_unsettled_orders
 from apps.brokers.models import Broker
 from apps.core.locks import lock_until_commit
@@ -73,9 +73,14 @@ def activate(
     if (symbol.exchange, symbol.environment) != (broker.exchange, broker.environment):
         raise Mismatch(f"{broker} does not trade where {symbol} {symbol.pk} is listed.")
     terms.check(now)
-    waived = _pass_gates(
-        version=version, broker=broker, capital=terms.capital, waivers=waivers or {}
+    checks = check_gates(
+        version=version,
+        broker=broker,
+        symbol=symbol.name,
+        timeframe=timeframe,
+        capital=terms.capital,
     )
+    waived = _pass_gates(checks, waivers or {})
     take_place(now)
     series = follow(symbol, timeframe)
     book = Book.objects.create(
@@ -182,9 +187,7 @@ def switch_version(
         merge(version.parameters, kept)
     except ValueError as error:
         raise Refused(f"{version} can't take its parameters over: {error}") from error
-    waived = _pass_gates(
-        version=version, broker=row.book.broker, capital=row.book.capital, waivers=waivers or {}
-    )
+    waived = _pass_gates(check_switch(row, version), waivers or {})
     row.version, row.parameters, row.error = version, kept, ""
     row.save(update_fields=["version", "parameters", "error"])
     close_failure(activation=row, now=now)
@@ -215,20 +218,22 @@ def _lock(activation: Activation, now: datetime) -> Activation:
     return row
 
 
-def _pass_gates(
-    *,
-    version: StrategyVersion,
-    broker: Broker,
-    capital: Decimal | None,
-    waivers: Mapping[Gate, str],
-) -> dict[Gate, str]:
+def check_switch(activation: Activation, version: StrategyVersion) -> list[Check]:
+    """The gates between another version and the money that an activation works with."""
+    series, book = activation.series, activation.book
+    return check_gates(
+        version=version,
+        broker=book.broker,
+        symbol=series.symbol.name,
+        timeframe=series.timeframe,
+        capital=book.capital,
+    )
+
+
+def _pass_gates(checks: Iterable[Check], waivers: Mapping[Gate, str]) -> dict[Gate, str]:
     """The closed gates that were skipped, with the reasons. Raises Refused for one without a reason, and
     for one that nothing skips."""
-    closed = [
-        check
-        for check in check_gates(version=version, broker=broker, capital=capital)
-        if not check.is_passed
-    ]
+    closed = [check for check in checks if not check.is_passed]
     shut = [check for check in closed if not (check.gate.is_skippable and waivers.get(check.gate))]
     if shut:
         raise Refused(" ".join(check.words for check in shut))

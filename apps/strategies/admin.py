@@ -18,7 +18,7 @@ from apps.strategies.catalogue import Sample, list_samples
 from apps.strategies.forms import CodeWidget, StrategyForm
 from apps.strategies.models import Strategy, StrategyVersion
 from apps.strategies.saving import check_and_save, tell_saved
-from apps.strategies.selectors import list_activations, list_versions, suggest_name
+from apps.strategies.selectors import list_activations, list_verdicts, list_versions, suggest_name
 from apps.strategies.services import save_version
 
 SHOWN_VERSIONS = 20
@@ -83,7 +83,8 @@ class StrategyAdmin(OwnedAdmin):
             "show_save_and_continue": False,
         }
         if strategy:
-            context["versions"] = list_versions(strategy)[:SHOWN_VERSIONS]
+            context["versions"] = versions = list_versions(strategy)[:SHOWN_VERSIONS]
+            context["verdicts"] = list_verdicts(versions[0]) if versions else []
             context["older"] = max(0, strategy.versions.count() - SHOWN_VERSIONS)
         return super().changeform_view(
             request, object_id, form_url, {**context, **(extra_context or {})}
@@ -178,6 +179,20 @@ class StrategyVersionAdmin(FactAdmin):
     def media(self) -> Any:
         """With the editor, which shows code that is not edited too."""
         return super().media + CodeWidget().media
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """With what its backtests have found."""
+        version = self.get_object(request, object_id) if object_id else None
+        context = {"verdicts": list_verdicts(version)} if version else {}
+        return super().changeform_view(
+            request, object_id, form_url, {**context, **(extra_context or {})}
+        )
 
     @display(description="Saved (UTC)", ordering="created_at")
     def saved(self, version: StrategyVersion) -> str:

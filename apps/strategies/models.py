@@ -7,6 +7,7 @@ from django.db import models
 from apps.core.fields import OrderedJSONField
 from apps.core.models import OwnedModel
 from apps.domain.candles import Timeframe
+from apps.markets.models import Symbol
 
 
 class Strategy(OwnedModel):
@@ -90,3 +91,27 @@ class StrategyVersion(OwnedModel):
     def rehearsal_mb(self) -> int:
         """Memory of its own in the dry run, 0 for less than is worth a word."""
         return (self.rehearsal_bytes or 0) // 10**6
+
+
+class LookaheadVerdict(OwnedModel):
+    """Whether code knows candles that are still to come: what its newest backtest on a market and timeframe
+    has found. It is about the code, so every version with the same code has it."""
+
+    code_hash = models.CharField(max_length=64)
+    symbol = models.ForeignKey(Symbol, on_delete=models.CASCADE, related_name="+")
+    timeframe = models.CharField(max_length=3)
+    looks_ahead = models.BooleanField()
+    words = models.TextField()
+    found_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-found_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner", "code_hash", "symbol", "timeframe"],
+                name="lookahead_verdict_once_per_code_and_series",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.symbol.name} {self.timeframe}"

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 
 from apps.accounts.models import User
 from apps.core.models import OwnedQuerySet
-from apps.strategies.models import Strategy, StrategyVersion
+from apps.strategies.models import LookaheadVerdict, Strategy, StrategyVersion
 
 _WHERE_THEY_ARE_ACTIVE = (
     "activations__version__strategy",
@@ -30,6 +30,14 @@ def list_runnable_versions(user: User) -> OwnedQuerySet[StrategyVersion]:
 def list_activations(strategy: Strategy) -> list[Any]:
     """Everything that runs or ran one of its versions: rows of an app above this one."""
     return [row for version in list_versions(strategy) for row in version.activations.all()]
+
+
+def list_verdicts(version: StrategyVersion) -> QuerySet[LookaheadVerdict]:
+    """What backtests of this version's code have found, the newest first."""
+    verdicts = LookaheadVerdict.objects.filter(
+        owner_id=version.owner_id, code_hash=version.code_hash
+    )
+    return verdicts.select_related("symbol")
 
 
 def suggest_name(owner: User, title: str) -> str:

@@ -8,8 +8,9 @@ from django.db import transaction
 
 from apps.accounts.models import User
 from apps.domain.candles import Timeframe
+from apps.markets.models import Symbol
 from apps.strategies.catalogue import Sample
-from apps.strategies.models import Strategy, StrategyVersion
+from apps.strategies.models import LookaheadVerdict, Strategy, StrategyVersion
 from apps.strategies.practice import find_candles
 from apps.strategies.sandbox import Sandbox
 from apps.strategies.validation import Report, validate
@@ -54,6 +55,26 @@ def save_version(
     _note(report, version, now)
     version.save()
     return version
+
+
+def note_verdict(
+    *,
+    version: StrategyVersion,
+    symbol: Symbol,
+    timeframe: Timeframe,
+    looks_ahead: bool,
+    words: str,
+    now: datetime,
+) -> None:
+    """Keep what a backtest has found of a version's code, in place of what an earlier one on the same market
+    and timeframe did."""
+    LookaheadVerdict.objects.update_or_create(
+        owner_id=version.owner_id,
+        code_hash=version.code_hash,
+        symbol=symbol,
+        timeframe=timeframe,
+        defaults={"looks_ahead": looks_ahead, "words": words, "found_at": now},
+    )
 
 
 def draft_version(code: str, report: Report, now: datetime) -> StrategyVersion:

@@ -38,9 +38,9 @@ class Honesty:
         return sorted(doubtful, key=lambda finding: worst_first.index(finding.badge))
 
     @property
-    def looks_ahead(self) -> bool:
+    def lookahead(self) -> Finding:
         """Whether the strategy knew candles that were still to come."""
-        return any(finding.doubt is Doubt.LOOKAHEAD for finding in self.reasons)
+        return next(finding for finding in self.findings if finding.doubt is Doubt.LOOKAHEAD)
 
     def to_json(self) -> dict[str, Any]:
         """What json.dumps takes."""

@@ -19,6 +19,7 @@ from apps.backtests.tests.fakes import make_honesty, make_result
 from apps.markets.models import Candle
 from apps.strategies.children import SandboxUnavailable
 from apps.strategies.contract.answers import StrategyFailed
+from apps.strategies.selectors import list_verdicts
 
 State = BacktestRun.State
 Confined = Callable[[Job, Callable[[float], None]], BacktestResult]
@@ -88,6 +89,14 @@ def test_a_result_is_kept_as_it_came(carried_out: Carried) -> None:
     assert kept.daily_equity == results[0].daily_equity
     assert np.array_equal(kept.equity, results[0].equity)
     assert np.array_equal(kept.opened_at_ms, results[0].opened_at_ms)
+
+
+def test_what_it_says_of_look_ahead_is_kept_with_the_code(carried_out: Carried) -> None:
+    run = carried_out(lambda job, _tell: make_result(job.candles))
+
+    (verdict,) = list_verdicts(run.version)
+    assert (str(verdict), verdict.looks_ahead) == ("BTC/USDT 1m", False)
+    assert verdict.words == "Nothing to worry about."
 
 
 def test_the_sandbox_is_given_the_run_s_candles_and_settings(carried_out: Carried) -> None:

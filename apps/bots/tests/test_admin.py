@@ -142,10 +142,16 @@ def test_a_step_to_real_money_is_skipped_with_a_reason_that_its_page_shows(
     Symbol.objects.update(environment="live")
     real = {"confirmation": "REAL MONEY", "capital": "50"}
 
-    assert "7 are asked for" in activate(client, version, broker, **real)
+    refused = activate(client, version, broker, **real)
+    assert "7 are asked for" in refused
+    assert (
+        f'/admin/backtests/backtestrun/add/?version={version.pk}&amp;symbol_name=BTC%2FUSDT&amp;timeframe=5m">'
+        "Backtest it</a>"
+    ) in refused
     assert activate(client, version, broker, **real, waiver="I know it") == "saved"
     made = Activation.objects.get()
     page = client.get(reverse("admin:bots_activation_change", args=[made.pk])).content.decode()
+    assert "backtested skipped" in page
     assert "paper skipped" in page
     assert "I know it" in page
 
@@ -161,9 +167,11 @@ def test_real_money_is_confirmed_the_first_time_and_only_then(
     Broker.objects.update(environment="live")
     Symbol.objects.update(environment="live")
 
-    assert "trades with real money" in activate(client, version, broker)
-    assert activate(client, version, broker, confirmation="REAL MONEY") == "saved"
-    assert activate(client, version, broker, timeframe="1m") == "saved"
+    waived = {"waiver": "I know it"}
+
+    assert "trades with real money" in activate(client, version, broker, **waived)
+    assert activate(client, version, broker, **waived, confirmation="REAL MONEY") == "saved"
+    assert activate(client, version, broker, **waived, timeframe="1m") == "saved"
 
 
 def test_suspending_asks_first_and_resuming_goes_on(

@@ -7,20 +7,22 @@ from decimal import Decimal
 import pytest
 
 from apps.bots.models import Activation, Decision, WaivedGate
-from apps.bots.promotion import Gate, check_gates, find_gates, longest_run
+from apps.bots.promotion import Check, Gate, check_gates, find_gates, longest_run
 from apps.bots.services import Refused, Terms
 from apps.brokers.models import Broker
+from apps.domain.candles import Timeframe
 from apps.markets.models import Candle, Symbol
 from apps.strategies.models import StrategyVersion
+from apps.strategies.services import note_verdict
 
 
 @pytest.mark.parametrize(
     ("capital", "is_real_money", "gates"),
     [
         (None, False, ["validated"]),
-        (Decimal(100), True, ["validated", "paper"]),
-        (Decimal(101), True, ["validated", "paper", "capped"]),
-        (None, True, ["validated", "paper", "capped"]),
+        (Decimal(100), True, ["validated", "backtested", "paper"]),
+        (Decimal(101), True, ["validated", "backtested", "paper", "capped"]),
+        (None, True, ["validated", "backtested", "paper", "capped"]),
     ],
 )
 def test_what_has_to_be_passed(
@@ -75,8 +77,90 @@ def real(broker: Broker, symbol: Symbol) -> Broker:
 
 
 def is_passed(version: StrategyVersion, broker: Broker, gate: Gate) -> bool:
-    checks = check_gates(version=version, broker=broker, capital=None)
-    return next(check.is_passed for check in checks if check.gate is gate)
+    return check(version, broker, gate).is_passed
+
+
+def check(version: StrategyVersion, broker: Broker, gate: Gate) -> Check:
+    checks = check_gates(
+        version=version, broker=broker, symbol="BTC/USDT", timeframe="1m", capital=None
+    )
+    return next(check for check in checks if check.gate is gate)
+
+
+def backtest(
+    version: StrategyVersion, now: datetime, *, words: str = "Nothing found.", **facts: object
+) -> None:
+    """One has come to its end, on live candles of BTC/USDT, a minute each."""
+    symbol = Symbol.objects.get(environment="live")
+    row = {"symbol": symbol, "timeframe": Timeframe.M1, "looks_ahead": False}
+    note_verdict(version=version, words=words, now=now, **{**row, **facts})  # type: ignore[arg-type]
+
+
+def test_a_version_has_to_be_backtested(
+    make_version: Callable[..., StrategyVersion], real: Broker
+) -> None:
+    version = make_version()
+
+    found = check(version, real, Gate.BACKTESTED)
+
+    assert not found.is_passed
+    assert found.words == (
+        "EMA cross v1 was not backtested on BTC/USDT 1m with real prices, to the end: do that first, or say"
+        " why you skip it."
+    )
+    assert found.address == (
+        f"/admin/backtests/backtestrun/add/?version={version.pk}&symbol_name=BTC%2FUSDT&timeframe=1m"
+    )
+
+
+def test_a_backtest_without_look_ahead_will_do(
+    make_version: Callable[..., StrategyVersion], real: Broker, now: datetime
+) -> None:
+    version = make_version()
+    backtest(version, now)
+
+    found = check(version, real, Gate.BACKTESTED)
+
+    assert found.is_passed
+    assert found.words == (
+        "EMA cross v1 was backtested on BTC/USDT 1m on 2026-01-01. Nothing found."
+    )
+
+
+def test_one_of_another_code_does_not(
+    make_version: Callable[..., StrategyVersion], real: Broker, now: datetime
+) -> None:
+    backtest(make_version(code_hash="a"), now)
+
+    assert is_passed(make_version(code_hash="a"), real, Gate.BACKTESTED)
+    assert not is_passed(make_version(code_hash="b"), real, Gate.BACKTESTED)
+
+
+def test_nor_one_on_other_candles(
+    make_version: Callable[..., StrategyVersion], real: Broker, symbol: Symbol, now: datetime
+) -> None:
+    version = make_version()
+    symbol.environment = "simulated"
+    symbol.save()
+    backtest(version, now, timeframe=Timeframe.M5)
+    backtest(version, now, symbol=symbol)
+
+    assert not is_passed(version, real, Gate.BACKTESTED)
+
+
+def test_a_look_ahead_anywhere_is_one_everywhere(
+    make_version: Callable[..., StrategyVersion], real: Broker, now: datetime
+) -> None:
+    version = make_version()
+    backtest(version, now, timeframe=Timeframe.M5, looks_ahead=True, words="x knows it.")
+    backtest(version, now)
+
+    found = check(version, real, Gate.BACKTESTED)
+
+    assert not found.is_passed
+    assert found.words == (
+        "EMA cross v1 knows candles that are still to come: x knows it. Mend that first."
+    )
 
 
 def test_seven_days_on_paper_pass(practised: StrategyVersion, real: Broker) -> None:
@@ -126,10 +210,10 @@ def test_a_reason_skips_a_step_and_is_kept(
         broker=real,
         symbol=Symbol.objects.get(environment="live"),
         terms=Terms(capital=Decimal(50)),
-        waivers={Gate.PAPER: "I know it."},
+        waivers={Gate.BACKTESTED: "I know it.", Gate.PAPER: "I know it."},
     )
 
-    waived = WaivedGate.objects.get()
+    waived = WaivedGate.objects.get(gate=Gate.PAPER)
     assert (waived.activation, waived.version, waived.gate) == (made, made.version, "paper")
     assert waived.reason == "I know it."
 

@@ -1,5 +1,6 @@
 """Writing strategies in the admin."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -8,10 +9,13 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.accounts.models import User
+from apps.domain.candles import Timeframe
+from apps.markets.models import Symbol
 from apps.strategies.blank import BLANK
 from apps.strategies.catalogue import get_sample
 from apps.strategies.models import Strategy, StrategyVersion
 from apps.strategies.sandbox import SandboxUnavailable
+from apps.strategies.services import note_verdict
 from apps.strategies.tests.conftest import INVALID, SaveVersion
 
 ADD = "/admin/strategies/strategy/add/"
@@ -194,3 +198,25 @@ def test_a_version_is_compared_with_the_newest(
 
     assert "<td>-</td><td>one</td>" in page
     assert "<td>+</td><td>two</td>" in page
+
+
+@pytest.mark.parametrize("page", ["strategy", "strategyversion"])
+def test_what_backtests_found_of_the_code_is_shown_with_it(
+    desk: Client, save: SaveVersion, symbol: Symbol, now: datetime, page: str
+) -> None:
+    version = save("one\n")
+    note_verdict(
+        version=version,
+        symbol=symbol,
+        timeframe=Timeframe.M15,
+        looks_ahead=True,
+        words="x knows the candle after it.",
+        now=now,
+    )
+    pk = version.pk if page == "strategyversion" else version.strategy_id
+
+    shown = desk.get(reverse(f"admin:strategies_{page}_change", args=[pk])).content.decode()
+
+    assert "BTC/USDT 15m" in shown
+    assert "looks ahead</span>" in shown
+    assert "x knows the candle after it." in shown

@@ -68,7 +68,7 @@ def test_every_result_is_examined(backtest_zygote: RunningZygote) -> None:
     honesty = backtest(backtest_zygote, EVERY_TENTH).honesty
 
     assert honesty is not None
-    assert not honesty.looks_ahead
+    assert honesty.lookahead.badge is Badge.GOOD
     assert honesty.badge is Badge.DISTRUST  # five trades
 
 
@@ -80,8 +80,8 @@ def test_a_look_ahead_is_found_out(backtest_zygote: RunningZygote) -> None:
     honesty = backtest(backtest_zygote, code, candles=make_history(500)).honesty
 
     assert honesty is not None
-    assert honesty.looks_ahead
-    assert honesty.reasons[0].words.startswith("later (line ")
+    assert honesty.lookahead.badge is Badge.DISTRUST
+    assert honesty.lookahead.words.startswith("later (line ")
 
 
 def test_what_it_prints_comes_along(backtest_zygote: RunningZygote) -> None:

@@ -58,14 +58,15 @@ def test_every_doubt_is_looked_into() -> None:
     report = judge(load(STRATEGY.format(shift=1)), CANDLES, DECISIONS, settings(**COSTS))
 
     assert [finding.doubt for finding in report.findings] == list(Doubt)
-    assert not report.looks_ahead
+    assert report.lookahead.badge is GOOD
 
 
 def test_a_look_at_the_next_candle_is_the_first_reason() -> None:
     report = judge(load(STRATEGY.format(shift=-1)), CANDLES, DECISIONS, settings(**COSTS))
 
-    assert (report.badge, report.looks_ahead) == (DISTRUST, True)
-    assert report.reasons[0].words.startswith("x (line 5) knows the candle after it")
+    assert report.badge is DISTRUST
+    assert report.reasons[0] == report.lookahead
+    assert report.lookahead.words.startswith("x (line 5) knows the candle after it")
 
 
 def test_it_goes_to_json() -> None:
