@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from workers.sandbox.tests.conftest import zygote
+from apps.conftest import add_candle, alice, broker, now, series, symbol
+from workers.sandbox.tests.conftest import backtest_zygote, sandbox, zygote
 from workers.tests.installation import running
 from workers.tests.test_whole import CHROMIUM
 
