@@ -1,12 +1,13 @@
 """The table of candles and indicators as a strategy sees it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from apps.backtests.engine.evaluation.columns import Column, Times, cut, find_back
+from apps.backtests.engine.evaluation.foresight import Place, find_foresight
 from apps.backtests.engine.evaluation.standins import Reader, StandIn, is_number, key_of
 
 #: Figures of each row of a table.
@@ -15,7 +16,7 @@ _ACROSS = frozenset({"max", "mean", "min", "sum"})
 
 class Frame(StandIn):
     """A DataFrame whose newest row is the candle in question, or `end` rows before it. Its columns are
-    known; their rows differ from candle to candle."""
+    known, None where one knows later candles; their rows differ from candle to candle."""
 
     __slots__ = ("_columns", "_end", "_size")
     _what = "the table"
@@ -124,6 +125,8 @@ class Frame(StandIn):
     def _find(self, name: Any) -> Any:
         if issubclass(type(name), StandIn) or name not in self._columns:
             self._reader.refuse("for rows or columns that the table may not have")
+        if self._columns[name] is None:
+            self._reader.refuse(f"for {name}, which knows later candles")
         return self._columns[name]
 
     def _part(self, end: int, size: int | None) -> "Frame":
@@ -213,6 +216,13 @@ class Unknown(StandIn):
     _what = "a result with other rows than the candles"
 
 
+class Foreseeing(StandIn):
+    """A result that knows later candles."""
+
+    __slots__ = ()
+    _what = "an indicator that knows later candles"
+
+
 class Accessor:
     """`candles.ta`: indicators that find their columns themselves."""
 
@@ -231,34 +241,49 @@ class Accessor:
             self._reader.refuse(f"{name}() that differs from candle to candle")
         columns = self._frame._columns
 
-        def compute() -> Any:
-            table = to_table(self._reader, self._frame).copy()
+        def compute(rows: slice) -> Any:
+            """What it returns, and the table, to which it may have added that."""
+            table = to_table(self._reader, self._frame).iloc[rows].copy()
             with np.errstate(all="ignore"):
-                found = getattr(table.ta, name)(*args, **options)
-            return found, {one: table[one] for one in table if one not in columns}
+                return getattr(table.ta, name)(*args, **options), table
 
         key = ("accessor", name, args, *options.items(), *columns, *map(id, columns.values()))
-        found, added = self._reader.once(key, compute, *columns.values())
-        columns.update(added)
-        return wrap(self._reader, found, self._frame._end)
+        (found, table), leaks = self._reader.once(
+            key, lambda: examine(compute, self._reader), *columns.values()
+        )
+        seen = wrap(self._reader, table, {(0, name) for place, name in leaks if place}, 0)
+        columns.update({one: seen._columns[one] for one in table if one not in columns})
+        return wrap(self._reader, found, leaks, self._frame._end)
 
 
 def to_table(reader: Reader, frame: Frame) -> Any:
     """The whole DataFrame of a table."""
-    columns = frame._columns
+    columns = {name: frame._find(name) for name in frame._columns}
     key = ("table", *columns, *map(id, columns.values()))
     return reader.once(key, lambda: pd.DataFrame(columns, copy=False), *columns.values())
 
 
-def wrap(reader: Reader, found: Any, end: int) -> Any:
-    """A result in whole columns as a strategy sees it."""
+def examine(compute: Callable[[slice], Any], reader: Reader) -> tuple[Any, frozenset[Place]]:
+    """What is computed of all rows, and which of its columns know later ones."""
+    return compute(slice(None)), find_foresight(compute, len(reader.index))
+
+
+def wrap(reader: Reader, found: Any, leaks: Collection[Place], end: int) -> Any:
+    """A result in whole columns as a strategy sees it; those in `leaks` can't be read."""
+    if isinstance(found, tuple):
+        return tuple(
+            wrap(reader, one, {(0, name) for at, name in leaks if at == number}, end)
+            for number, one in enumerate(found)
+        )
     if found is None:
         return None
-    if isinstance(found, tuple):
-        return tuple(wrap(reader, one, end) for one in found)
     if not isinstance(found, pd.Series | pd.DataFrame) or not found.index.equals(reader.index):
         return Unknown(reader)
     if isinstance(found, pd.Series):
-        return Column(reader, found, end)
+        return Foreseeing(reader) if leaks else Column(reader, found, end)
     columns = reader.once(("of", id(found)), lambda: {name: found[name] for name in found}, found)
-    return Frame(reader, dict(columns), end)
+    return Frame(
+        reader,
+        {name: None if (0, name) in leaks else one for name, one in columns.items()},
+        end,
+    )

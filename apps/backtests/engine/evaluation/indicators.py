@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 
 from apps.backtests.engine.evaluation.columns import Column
-from apps.backtests.engine.evaluation.frames import Frame, to_table, wrap
+from apps.backtests.engine.evaluation.frames import Frame, examine, to_table, wrap
 from apps.backtests.engine.evaluation.standins import Reader, StandIn, is_number, key_of
+
+_PANDAS = (pd.Series, pd.DataFrame)
 
 
 class Indicator:
@@ -26,13 +28,15 @@ class Indicator:
         end = self._find_end(stand_ins)
         plain = [self._to_plain(one) for one in given]
 
-        def compute() -> Any:
-            named = dict(zip(options, plain[len(args) :], strict=True))
+        def compute(rows: slice) -> Any:
+            part = [one.iloc[rows] if isinstance(one, _PANDAS) else one for one in plain]
+            named = dict(zip(options, part[len(args) :], strict=True))
             with np.errstate(all="ignore"):
-                return self._function(*plain[: len(args)], **named)
+                return self._function(*part[: len(args)], **named)
 
         key = (self._function, len(args), *options, *map(_key, plain))
-        return wrap(self._reader, self._reader.once(key, compute, *plain), end)
+        found = self._reader.once(key, lambda: examine(compute, self._reader), *plain)
+        return wrap(self._reader, *found, end)
 
     def _find_end(self, stand_ins: list[Any]) -> int:
         for one in stand_ins:
@@ -60,4 +64,4 @@ class Indicator:
 
 
 def _key(plain: Any) -> Any:
-    return id(plain) if isinstance(plain, pd.Series | pd.DataFrame) else key_of(plain)
+    return id(plain) if isinstance(plain, _PANDAS) else key_of(plain)

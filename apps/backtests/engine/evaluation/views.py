@@ -323,6 +323,8 @@ def _view_attributes(
 
 def _view(value: Any, reader: _Whole, past: Past) -> Any:
     kind = type(value)
+    if kind is Frame and any(one is None for one in value._columns.values()):
+        raise StepsAside("__init__ keeps a column that knows later candles")
     if kind in (Column, Frame) and value._end == 0 and value._size is None:
         return (
             ColumnView(reader, value._series, past)
