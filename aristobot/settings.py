@@ -132,6 +132,14 @@ BACKTEST_SOCKET = env.str("ARISTOBOT_BACKTEST_SOCKET", default=str(RUN_DIR / "ba
 MAX_BACKTESTS_PER_USER = int(_number("ARISTOBOT_MAX_BACKTESTS_PER_USER", 1))
 BACKTEST_MINUTES = _number("ARISTOBOT_BACKTEST_MINUTES", 30)
 
+# --- Webhooks -------------------------------------------------------------------------------------
+# An entry that a webhook asked for is not made later than this.
+WEBHOOK_SECONDS = int(_number("ARISTOBOT_WEBHOOK_SECONDS", 60))
+# How many of one source are taken in a minute.
+WEBHOOKS_PER_MINUTE = int(_number("ARISTOBOT_WEBHOOKS_PER_MINUTE", 600))
+# Proxies before the webhook server, addresses or networks: what they say of a sender's address is believed.
+PROXIES = env.list("ARISTOBOT_PROXIES", default=[])
+
 # --- Celery ---------------------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace(
     "?db=", "?virtual_host="
@@ -254,10 +262,17 @@ LOG_LEVEL = env.str("ARISTOBOT_LOG_LEVEL", default="INFO")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"trace": {"()": "apps.core.traces.TraceFilter"}},
+    "filters": {
+        "trace": {"()": "apps.core.traces.TraceFilter"},
+        "tokens": {"()": "apps.core.traces.TokenMask"},
+    },
     "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s%(trace)s"}},
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["trace"]}
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["trace", "tokens"],
+        }
     },
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {

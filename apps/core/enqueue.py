@@ -13,6 +13,7 @@ from kombu.exceptions import OperationalError
 from redis import Redis, RedisError
 
 from apps.core.tasks import TASKS, TaskName
+from apps.core.traces import current_trace_id
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ def send(task: TaskName, **kwargs: Argument) -> bool:
             queue=task.queue,
             countdown=rule.gathers and rule.gathers.total_seconds(),
             expires=rule.expires.total_seconds(),
+            root_id=current_trace_id() or None,
             retry=False,
         )
     except OperationalError as error:

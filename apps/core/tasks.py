@@ -24,6 +24,8 @@ class TaskName(StrEnum):
     FLATTEN = "orders.flatten"
     CANCEL_ORDER = "orders.cancel_order"
     GUARD_POSITION = "orders.guard_position"
+    PROCESS_WEBHOOK = "webhooks.process_webhook"
+    SWEEP_WEBHOOKS = "webhooks.sweep_webhooks"
     EVALUATE_CANDLE = "strategies.evaluate_candle"
     POLL_BROKERS = "monitor.poll_brokers"
     POLL_BROKER = "monitor.poll_broker"
@@ -68,6 +70,8 @@ TASKS: dict[TaskName, TaskRule] = {
     TaskName.SUBMIT_ORDER: TaskRule(expires=timedelta(seconds=60)),
     TaskName.CANCEL_ORDER: TaskRule(expires=timedelta(seconds=10)),
     TaskName.FLATTEN: TaskRule(expires=timedelta(seconds=10), every=timedelta(seconds=10)),
+    TaskName.PROCESS_WEBHOOK: TaskRule(expires=timedelta(seconds=60)),
+    TaskName.SWEEP_WEBHOOKS: TaskRule(expires=timedelta(seconds=5), every=timedelta(seconds=5)),
     TaskName.EVALUATE_CANDLE: TaskRule(expires=timedelta(seconds=60)),
     TaskName.POLL_BROKERS: TaskRule(expires=timedelta(seconds=1), every=timedelta(seconds=1)),
     TaskName.POLL_BROKER: TaskRule(expires=timedelta(seconds=10)),

@@ -264,13 +264,14 @@ class OrderAdmin(OfBrokerAdmin):
 
     @display(description="Stop-loss")
     def stop(self, order: Order) -> str:
-        """Below the entry price."""
-        return share(order.stop_loss)
+        """Its price where one was named, else how far below the entry price."""
+        return price(order.stop_loss_price) if order.stop_loss_price else share(order.stop_loss)
 
     @display(description="Take-profit")
     def target(self, order: Order) -> str:
-        """Above the entry price."""
-        return share(order.take_profit)
+        """Its price where one was named, else how far above the entry price."""
+        named = order.take_profit_price
+        return price(named) if named else share(order.take_profit)
 
     @display(description="Filled", ordering="filled_quantity")
     def filled(self, order: Order) -> str:

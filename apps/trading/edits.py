@@ -75,6 +75,8 @@ def request_edit(
         time_in_force=TimeInForce(order.time_in_force),
         stop_loss=order.stop_loss,
         take_profit=order.take_profit,
+        stop_loss_price=order.stop_loss_price,
+        take_profit_price=order.take_profit_price,
         replaces=order,
         amends_to=in_place.quantity if in_place else None,
     )

@@ -54,8 +54,9 @@ AUTOMATION_OF = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
     """A wish to trade: what, why, on which price it was decided, and when it stops being worth it (only
-    entries do). The size is a base `quantity`, or a `quote_amount` to spend; an exit without one sells
-    everything. With a `position_version` it holds for the position as it was then, and no other; what
+    entries do). The size is a base `quantity`, a `quote_amount` to spend, or a `share` of what can be spent,
+    or is held; an exit without one sells everything. Stop-loss and take-profit are fractions of the entry
+    price, or prices. With a `position_version` it holds for the position as it was then, and no other; what
     `replaces` an order is not sent before that one is settled, unless the exchange `amends_to` that quantity
     the order itself. `owner_id` says whose wish it is, where
     somebody from outside expressed it."""
@@ -70,9 +71,12 @@ class Signal:
     valid_until: datetime
     quantity: Decimal | None = None
     quote_amount: Decimal | None = None
+    share: Decimal | None = None
     price: Decimal | None = None
     stop_loss: Decimal | None = None
     take_profit: Decimal | None = None
+    stop_loss_price: Decimal | None = None
+    take_profit_price: Decimal | None = None
     trigger_price: Decimal | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
     position_version: int | None = None
@@ -169,6 +173,8 @@ def place(*, book: Book, symbol: Symbol, signal: Signal, now: datetime) -> Order
         reference_price=signal.reference_price,
         stop_loss=signal.stop_loss,
         take_profit=signal.take_profit,
+        stop_loss_price=signal.stop_loss_price,
+        take_profit_price=signal.take_profit_price,
         status=OrderStatus.DENIED if denial else OrderStatus.CREATED,
         denial_code=denial.code if denial else "",
         reason=signal.reason,
@@ -210,17 +216,20 @@ def _size(case: _Case) -> _Size:
     """An automatic amount is cut to what is affordable, what a person typed is not; an exit never sells
     more than its position holds. What is no number is nothing."""
     signal, market = case.signal, case.symbol.to_market()
-    if case.reduces or signal.quote_amount is None:
+    amount, available = signal.quote_amount, case.standing.available
+    if signal.share is not None:
+        amount = (available or Decimal(0)) * signal.share
+    if case.reduces or amount is None:
         wanted = signal.quantity
         if case.reduces:
-            wanted = case.standing.held if wanted is None else min(wanted, case.standing.held)
+            held = case.standing.held * (1 if signal.share is None else signal.share)
+            wanted = held if wanted is None else min(wanted, held)
         if wanted is None or not wanted.is_finite():
             return _Size(Decimal(0), None, case.signal.expected_price)
         at_market = signal.order_type is OrderType.MARKET
         return _Size(
             market.round_quantity(wanted, at_market=at_market), None, case.signal.expected_price
         )
-    amount, available = signal.quote_amount, case.standing.available
     if not amount.is_finite():
         return _Size(None, Decimal(0), case.signal.expected_price)
     if available is not None and case.is_automatic:
@@ -301,7 +310,7 @@ def _find_switch_denial(case: _Case) -> Denial | None:
         is_reducing = scope.state is RiskState.REDUCE_ONLY
         code = DenialCode.REDUCE_ONLY if is_reducing else DenialCode.HALTED
         return Denial(code, f"For {scope.label}: {scope.reason}")
-    if case.standing.position_id and case.is_automatic:
+    if case.standing.position_id and case.signal.source is OrderSource.STRATEGY:
         return Denial(DenialCode.POSITION_OPEN)
     return None
 
@@ -370,6 +379,8 @@ def _find_size_denial(case: _Case, size: _Size) -> Denial | None:
         prices.append(price * (1 - signal.stop_loss))
     if signal.take_profit is not None:
         prices.append(price * (1 + signal.take_profit))
+    named = (signal.stop_loss_price, signal.take_profit_price)
+    prices += [exit_price for exit_price in named if exit_price is not None]
     if not is_sellable_again(market, quantity=size.base, prices=prices, fee_rate=FEE_RATE):
         return Denial(DenialCode.NOT_SELLABLE)
     return None

@@ -4,18 +4,19 @@ New fills go on from the open lots. One that comes after later ones that it may 
 computed again from all their movements, as a change of the P&L method does: both ways give the same rows.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
+from django.db.models import Q
 from django.urls import reverse
 
 from apps.core.alerts import raise_alert
 from apps.core.formats import quantity
 from apps.core.models import Alert
 from apps.domain.lots import GRAIN, Cause, Disposal
-from apps.domain.markets import ZERO
+from apps.domain.markets import ZERO, ceil_to
 from apps.domain.orders import OrderSide
 from apps.domain.positions import is_cash
 from apps.domain.risk import RiskState
@@ -104,24 +105,39 @@ def _value_fee(symbol: Symbol, fill: ports.Fill) -> Decimal | None:
 
 def _book(order: Order, new: Sequence[Fill]) -> None:
     disposals = lock_account(order.broker_id, order=order, new=new).book(order, new)
-    if order.side == OrderSide.BUY and (order.stop_loss or order.take_profit):
+    if order.side == OrderSide.BUY:
         _set_exit_prices(order)
     tell_owners(disposals, owner_id=order.owner_id, now=new[-1].executed_at)
 
 
 def _set_exit_prices(order: Order) -> None:
-    """Stop-loss and take-profit follow the average fill price of the entry: the stop rounded down to the
-    market's tick, the target up."""
+    """Stop-loss and take-profit of an entry are prices that were named, or follow its average fill price:
+    the stop rounded down to the market's tick, the target up. What was set after the entry was made
+    stays."""
+    prices = dict(_find_exit_prices(order))
+    if prices:
+        is_newer = Q(exit_prices_changed_at__gt=order.created_at)
+        Position.objects.filter(orders=order).exclude(is_newer).update(**prices)
+
+
+def _find_exit_prices(order: Order) -> Iterator[tuple[str, Decimal]]:
+    market = order.symbol.to_market()
+    if order.stop_loss_price:
+        yield "stop_loss_price", market.round_price(order.stop_loss_price)
+    elif order.stop_loss:
+        price = _average_price(order) * (1 - order.stop_loss)
+        yield "stop_loss_price", market.round_price(price)
+    if order.take_profit_price:
+        yield "take_profit_price", ceil_to(order.take_profit_price, market.tick_size)
+    elif order.take_profit:
+        target = market.round_price(_average_price(order) * (1 + order.take_profit))
+        yield "take_profit_price", target + market.tick_size
+
+
+def _average_price(order: Order) -> Decimal:
     bought = order.fills.filter(side=OrderSide.BUY)
     base = sum((fill.quantity for fill in bought), ZERO)
-    average = sum((fill.quantity * fill.price for fill in bought), ZERO) / base
-    market, prices = order.symbol.to_market(), {}
-    if order.stop_loss:
-        prices["stop_loss_price"] = market.round_price(average * (1 - order.stop_loss))
-    if order.take_profit:
-        target = market.round_price(average * (1 + order.take_profit))
-        prices["take_profit_price"] = target + market.tick_size
-    Position.objects.filter(orders=order).update(**prices)
+    return sum((fill.quantity * fill.price for fill in bought), ZERO) / base
 
 
 def tell_owners(disposals: Iterable[Disposal], *, owner_id: int, now: datetime) -> None:

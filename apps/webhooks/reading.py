@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
-from json import JSONDecodeError
-from json.decoder import scanstring
+from json import JSONDecodeError, JSONDecoder
 from typing import TypeVar
 
 from apps.webhooks.verbs import SENT_VERBS, Verb
@@ -67,6 +66,8 @@ _PERPETUAL = re.compile(r"([A-Z0-9/_-]{2,60}?)(\.P|\.?PERP)", re.ASCII)
 _TOKEN = re.compile(
     r"""\bToken["']?\s{0,9}:\s{0,9}["']?([\w-]{16,128})""", re.ASCII | re.IGNORECASE
 )
+
+_TEXT = JSONDecoder(strict=False)  # a line may break in it
 
 Fields = dict[str, str | None]
 T = TypeVar("T")
@@ -155,7 +156,7 @@ def _read_value(text: str, place: int, name: str) -> tuple[str | None, int]:
 
 def _read_quoted(text: str, place: int, name: str) -> tuple[str, int]:
     try:
-        value, place = scanstring(text, place + 1, False)  # noqa: FBT003  not strict: a line may break in it
+        value, place = _TEXT.raw_decode(text, place)
     except JSONDecodeError as error:
         raise BadBody(f"Its text can't be read: {error.msg}.", field=name) from error
     end = _AFTER_TEXT.match(text, place)
@@ -179,9 +180,9 @@ def read_message(fields: Mapping[str, str | None]) -> Message:
         quote=quote,
         interval=_read(fields, "Interval", _to_interval),
         bar_at=_read(fields, "BarTime", _to_moment),
-        price=_read(fields, "Prix", _to_price),
-        stop_loss=_read(fields, "PrixSL", _to_price),
-        take_profit=_read(fields, "PrixTP", _to_price),
+        price=read_price(fields, "Prix"),
+        stop_loss=read_price(fields, "PrixSL"),
+        take_profit=read_price(fields, "PrixTP"),
         percent=_read_percent(fields),
         user_id=_read(fields, "UserID", _to_whole),
         broker_id=_read(fields, "UserExchangeID", _to_whole),
@@ -189,6 +190,11 @@ def read_message(fields: Mapping[str, str | None]) -> Message:
     )
     _check(message)
     return message
+
+
+def read_price(fields: Mapping[str, str | None], name: str) -> Decimal | None:
+    """The price in a field, None where it has no value. Raises BadBody."""
+    return _read(fields, name, _to_price)
 
 
 def _check(message: Message) -> None:

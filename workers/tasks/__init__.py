@@ -8,6 +8,7 @@ from workers.tasks import (
     monitor,
     orders,
     strategies,
+    webhooks,
 )
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "monitor",
     "orders",
     "strategies",
+    "webhooks",
 ]

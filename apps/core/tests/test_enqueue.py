@@ -32,6 +32,7 @@ def test_a_message_has_its_queue_and_expires(calls: list[tuple[str, dict[str, An
                 "queue": "orders",
                 "countdown": None,
                 "expires": 60.0,
+                "root_id": None,
                 "retry": False,
             },
         )
