@@ -134,7 +134,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _item("Heartbeat", "ecg_heart", "admin:markets_heartbeatstatus_changelist"),
                     _item("Candles", "candlestick_chart", "admin:markets_candle_changelist"),
-                    _item("Price history", "history", "admin:markets_series_changelist"),
+                    _item("Price history", "stacked_line_chart", "admin:markets_series_changelist"),
                     _item("Symbols", "currency_exchange", "admin:markets_symbol_changelist"),
                     _item(
                         "Exchange health",
