@@ -88,6 +88,9 @@ DATABASES["default"]["OPTIONS"] = {
     # A statement that comes again is planned once for a connection.
     "server_side_binding": True,
     "prepare_threshold": 3,
+    # A process that froze in the middle of a transaction must not keep others from its rows for ever, nor
+    # one that was killed while it waited for a lock.
+    "options": "-c idle_in_transaction_session_timeout=20s -c client_connection_check_interval=5s",
     **DATABASES["default"].get("OPTIONS", {}),
 }
 DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
