@@ -1,7 +1,7 @@
 """A column of candles or indicators as a strategy sees it: whole, of which each candle knows a part."""
 
 import operator
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,10 @@ _MOVING = frozenset({"ewm", "expanding", "rolling"})
 _MOVING_FIGURES = frozenset({
     "count", "kurt", "max", "mean", "median", "min", "quantile", "rank", "sem", "skew", "std", "sum", "var",
 })  # fmt: skip
+#: What numpy makes of a Series by asking it.
+_NUMPY_FIGURES: dict[Any, dict[str, int]] = {
+    np.max: {}, np.mean: {}, np.min: {}, np.std: {"ddof": 0}, np.sum: {}, np.var: {"ddof": 0},
+}  # fmt: skip
 #: One number from all rows.
 _FIGURES = frozenset({"all", "any", "count", "max", "mean", "min", "std", "sum", "var"})
 
@@ -66,6 +70,13 @@ class Column(StandIn):
             self._reader.refuse("a part of a column")
         return self._part(*cut(self._reader, key, self._end, self._size))
 
+    def __iter__(self) -> Iterator[Any]:
+        rows = self._reader.count(self._end, self._size)
+        if self._size is None or type(rows) is not int:
+            self._reader.refuse("each row of a column")
+        backs = range(self._end + rows - 1, self._end - 1, -1)
+        return iter([self._reader.number(self._series, back) for back in backs])
+
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         if method != "__call__" or options or inputs[0] is not self or ufunc.nout != 1:
             self._reader.refuse(f"np.{ufunc.__name__}() of a column")
@@ -74,9 +85,12 @@ class Column(StandIn):
     def __array_function__(
         self, function: Any, _types: Any, args: tuple[Any, ...], options: Mapping[str, Any]
     ) -> Any:
-        if function is not np.where or len(args) != 3 or options or args[0] is not self:
-            self._reader.refuse(f"np.{function.__name__}() of a column")
-        return self._derive(np.where, _choose, *args[1:]).values
+        if args[0] is self and not options:
+            if function is np.where and len(args) == 3:
+                return self._derive(np.where, _choose, *args[1:]).values
+            if function in _NUMPY_FIGURES and len(args) == 1 and type(self) is Column:
+                return getattr(self, function.__name__)(**_NUMPY_FIGURES[function])
+        return self._reader.refuse(f"np.{function.__name__}() of a column")
 
     @property
     def iloc(self) -> "Rows":
@@ -286,6 +300,10 @@ class Times(StandIn):
 
 def find_back(reader: Reader, key: Any, end: int, size: int | None) -> int:
     """How many rows before the newest candle lies row `key` of a part."""
+    if type(key) is int and key >= 0 and size is not None:
+        rows = reader.count(end, size)
+        if type(rows) is int and key < rows == size:
+            key -= size  # of so many rows the oldest is the first
     if type(key) is not int or key >= 0:
         reader.refuse("for a row that is not counted from the newest")
     if size is not None and -key > size:

@@ -1,6 +1,8 @@
 """Numbers of all candles at once, each of which a strategy takes for the number of one."""
 
+import operator
 from collections.abc import Callable, Hashable
+from functools import partialmethod
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
@@ -239,6 +241,22 @@ class Moment(StandIn):
     def __init__(self, back: int, reader: AllCandles) -> None:
         super().__init__(reader)
         self._back = back
+
+    def _compare(self, function: Callable[[Any, Any], Any], other: Any) -> Any:
+        if type(other) is not pd.Timestamp:
+            self._reader.refuse("a comparison of a time")
+        index = self._reader.index
+        key = ("compared", function, other)
+        flags = self._reader.once(key, lambda: pd.Series(np.asarray(function(index, other))))
+        return self._reader.number(flags, self._back)
+
+    __hash__ = StandIn.__hash__
+    __lt__ = partialmethod(_compare, operator.lt)
+    __le__ = partialmethod(_compare, operator.le)
+    __gt__ = partialmethod(_compare, operator.gt)
+    __ge__ = partialmethod(_compare, operator.ge)
+    __eq__ = partialmethod(_compare, operator.eq)
+    __ne__ = partialmethod(_compare, operator.ne)
 
     def __getattr__(self, name: str) -> Any:
         if name not in _PARTS:

@@ -73,6 +73,12 @@ IDIOMS = {
     "return fits and self.candles['close'].iloc[-1] > 100",
     "a column of floats": "up = (self.candles['close'] > self.candles['open']).astype(float)\n"
     "return up.rolling(3).sum().iloc[-1] == 3",
+    "the oldest of the last": "return self.candles['close'].tail(3).iloc[0] > self.candles['close'].iloc[-1]",
+    "each of the last": "before, last = self.candles['close'].iloc[-2:]\n"
+    "return last > before and all(low > 99 for low in self.candles['low'].tail(3))",
+    "numpy's figures": "close = self.candles['close']\n"
+    "return np.mean(close.iloc[-5:]) + np.std(close.tail(9)) < close.iloc[-1]",
+    "a time": "return self.candles.index[-1] >= pd.Timestamp('2025-01-01 05:00', tz='UTC')",
     "no position": "return self.position is None and self.candles['close'].iloc[-1] > 100",
 }  # fmt: skip
 #: What is not known for all candles at once, and the words for it.
