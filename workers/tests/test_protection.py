@@ -26,6 +26,7 @@ from apps.trading import monitor, path, protection
 from apps.trading.gate import Signal, place
 from apps.trading.models import Book, Order, Position
 from apps.trading.prices import Prices
+from apps.webhooks.processing import process_webhook
 from workers.paper_exchange.clock import Clock
 from workers.paper_exchange.exchange import PaperExchange
 from workers.paper_exchange.markets.candles import MINUTE_MS, Candle, Series
@@ -104,6 +105,8 @@ class Desk:
                     protection.guard_position(now=self.now, **ids)
                 case TaskName.POLL_BROKER:
                     monitor.poll_broker(now=self.now, **ids)
+                case TaskName.PROCESS_WEBHOOK:
+                    process_webhook(clock=lambda: self.now, **ids)
 
     def pass_time(self) -> None:
         """Ten seconds, in which everything periodic runs once."""
