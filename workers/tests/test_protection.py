@@ -163,7 +163,7 @@ def desk(
         monkeypatch.setattr(f"apps.{module}.send", lambda task, **ids: messages.append((task, ids)))
     # No test waits for a budget, on either side.
     limits = MemoryLimitStore(now=lambda: time.time() * 10_000)
-    monkeypatch.setattr("apps.core.venues.limit_store", lambda _pace: limits)
+    monkeypatch.setattr("apps.core.venues.limit_store", lambda *_pace: limits)
     monkeypatch.setattr("workers.paper_exchange.dialects.kraken.limits.COUNTER_CAPACITY", 1000)
     with serve(exchange) as url:
         settings.PAPER_EXCHANGE_URLS = {spoken: url}
