@@ -51,7 +51,7 @@ class Finding:
 
 
 def judge_lookahead(lookahead: Lookahead) -> Finding:
-    """Did the strategy know what it can't know live? Then the result means nothing."""
+    """Does the strategy reckon with candles that are still to come? Then it is not what it seems to be."""
     badge = Badge.GOOD if lookahead.passed else Badge.DISTRUST
     return Finding(doubt=Doubt.LOOKAHEAD, badge=badge, words=lookahead.words)
 

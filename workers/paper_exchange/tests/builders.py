@@ -76,8 +76,9 @@ def engine_of(
     *,
     exchange: Exchange = Exchange.BINANCE,
     has_depth: bool = True,
+    market: Market = BTC,
 ) -> MatchingEngine:
-    """A matching engine for BTC/USDT whose changes end up in a list."""
+    """A matching engine for one market whose changes end up in a list."""
     kept: list[Change] = [] if changes is None else changes
 
     def record(account: Account, changed: Order | OrderList | None, fill: Fill | None) -> None:
@@ -85,7 +86,7 @@ def engine_of(
 
     return MatchingEngine(
         venue=VENUES[exchange],
-        markets={BTC.symbol: BTC},
+        markets={market.symbol: market},
         accounts={} if accounts is None else accounts,
         starting_balances={"USDT": Decimal(10_000), "BTC": Decimal(1)},
         record=record,

@@ -1,79 +1,17 @@
 """The fill rules of a careful backtest, as an exchange without depth keeps them; numbers as in its spec."""
 
-import math
 from decimal import Decimal
 
 import pytest
 
-from apps.domain.orders import OrderListKind, OrderSide, OrderStatus, OrderType
-from workers.paper_exchange.clock import Clock
-from workers.paper_exchange.exchange import PaperExchange
-from workers.paper_exchange.markets.candles import MINUTE_MS, Candle, Series
-from workers.paper_exchange.markets.paths import PathFeed, Tape
-from workers.paper_exchange.orders import Account, ExitTemplate, NewOrder, Order
-from workers.paper_exchange.tests.builders import BTC, KEY, START_MS, Wall, engine_of
+from apps.domain.orders import OrderSide, OrderStatus, OrderType
+from workers.paper_exchange.markets.candles import MINUTE_MS
+from workers.paper_exchange.orders import ExitTemplate
+from workers.paper_exchange.tests.builders import START_MS
+from workers.paper_exchange.tests.replaying import Prices, Replay
 
 BUY, SELL = OrderSide.BUY, OrderSide.SELL
-Prices = tuple[float, float, float, float]
 CALM: Prices = (100, 100, 100, 100)
-
-
-class Replay:
-    """An exchange in lock-step over candles of open, high, low and close; it stands at the first."""
-
-    def __init__(self, *candles: Prices, speed: float = math.inf) -> None:
-        series, feed = Series(MINUTE_MS), PathFeed()
-        rows = [Candle(START_MS + n * MINUTE_MS, *row, 1.0) for n, row in enumerate(candles)]
-        feed.markets[BTC.symbol], feed.series[BTC.symbol] = BTC, series
-        feed.tapes.append(
-            Tape(symbol=BTC.symbol, series=series, source=iter(rows), digits=2, has_path=False)
-        )
-        list(feed.advance(START_MS))
-        self.exchange = PaperExchange(
-            clock=Clock(wall=Wall(), start_ms=START_MS, speed=speed),
-            feed=feed,
-            engine=engine_of(has_depth=False),
-            record_clock=lambda _at_ms: None,
-            waits_for_clients=True,
-            has_depth=False,
-        )
-        self.account: Account = self.exchange.engine.account(KEY, START_MS)
-
-    def place(self, side: OrderSide, order_type: OrderType, **words: object) -> Order:
-        return self.exchange.engine.place(
-            self.account,
-            wanted(side, order_type, **words),
-            self.exchange.quote(BTC.symbol),
-            self.exchange.clock.now_ms(),
-        )
-
-    def oco(self, stop: str, limit: str) -> tuple[Order, Order]:
-        """Stop-loss and take-profit of the account's coins."""
-        legs = [
-            wanted(SELL, OrderType.LIMIT, price=Decimal(limit)),
-            wanted(SELL, OrderType.STOP_LOSS, trigger_price=Decimal(stop)),
-        ]
-        listed = self.exchange.engine.place_list(
-            self.account,
-            OrderListKind.OCO,
-            "",
-            legs,
-            self.exchange.quote(BTC.symbol),
-            self.exchange.clock.now_ms(),
-        )
-        profit, loss = (self.account.orders[number] for number in listed.order_ids)
-        return loss, profit
-
-    def fills(self) -> list[tuple[str, str, bool]]:
-        return [(fill.side, f"{fill.price:f}", fill.is_maker) for fill in self.account.fills]
-
-    def step(self) -> bool:
-        return self.exchange.step()
-
-
-def wanted(side: OrderSide, order_type: OrderType, **words: object) -> NewOrder:
-    facts: dict[str, object] = {"client_order_id": "", "quantity": Decimal(1), **words}
-    return NewOrder(symbol=BTC.symbol, side=side, order_type=order_type, **facts)  # type: ignore[arg-type]
 
 
 def test_a_market_order_after_a_close_fills_at_the_next_open() -> None:
