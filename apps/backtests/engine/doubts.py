@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from apps.backtests.engine.lookahead import Lookahead
 from apps.backtests.engine.warmup import Warmup
@@ -50,6 +51,14 @@ class Finding:
     words: str
 
 
+class Costs(NamedTuple):
+    """Returns without a cost, with it, and with twice as much of it."""
+
+    without: float
+    paid: float
+    doubled: float
+
+
 def judge_lookahead(lookahead: Lookahead) -> Finding:
     """Does the strategy reckon with candles that are still to come? Then it is not what it seems to be."""
     badge = Badge.GOOD if lookahead.passed else Badge.DISTRUST
@@ -79,28 +88,31 @@ def judge_open_questions(pessimistic: float, optimistic: float) -> Finding:
     return Finding(doubt=Doubt.OPEN_QUESTIONS, badge=badge, words=words)
 
 
-def judge_fees(without: float, paid: float, doubled: float) -> Finding:
+def judge_fees(returns: Costs, *, rate: float) -> Finding:
     """Would the profit survive higher fees?"""
-    return _judge_costs(Doubt.FEES, "fees", without, paid, doubled)
+    return _judge_costs(Doubt.FEES, "fees", returns, is_simulated=rate > 0)
 
 
-def judge_slippage(without: float, paid: float, doubled: float) -> Finding:
+def judge_slippage(returns: Costs, *, bps: float) -> Finding:
     """Would the profit survive worse prices?"""
-    return _judge_costs(Doubt.SLIPPAGE, "slippage", without, paid, doubled)
+    return _judge_costs(Doubt.SLIPPAGE, "slippage", returns, is_simulated=bps > 0)
 
 
-def _judge_costs(doubt: Doubt, what: str, without: float, paid: float, doubled: float) -> Finding:
+def _judge_costs(doubt: Doubt, what: str, returns: Costs, *, is_simulated: bool) -> Finding:
+    if not is_simulated:
+        words = f"It was simulated without {what}, and no market is without."
+        return Finding(doubt=doubt, badge=Badge.CAUTION, words=words)
+    badge = Badge.GOOD
     words = (
-        f"It returned {_percent(paid)}, {_percent(without)} without {what}, and {_percent(doubled)} with"
-        f" {what} twice as high"
+        f"It returned {_percent(returns.paid)}, {_percent(returns.without)} without {what}, and"
+        f" {_percent(returns.doubled)} with {what} twice as high"
     )
-    if doubled <= 0 < paid:
-        return Finding(
-            doubt=doubt, badge=Badge.CAUTION, words=f"{words}: a little more, and it loses."
-        )
-    if paid <= 0 < without:
+    if returns.doubled <= 0 < returns.paid:
+        badge = Badge.CAUTION
+        words += ": then it loses"
+    elif returns.paid <= 0 < returns.without:
         words += f": it earns less than its {what}"
-    return Finding(doubt=doubt, badge=Badge.GOOD, words=f"{words}.")
+    return Finding(doubt=doubt, badge=badge, words=f"{words}.")
 
 
 def judge_holding(

@@ -8,7 +8,7 @@ import numpy as np
 
 from apps.backtests.engine import doubts
 from apps.backtests.engine.candles import History
-from apps.backtests.engine.doubts import Badge, Doubt, Finding
+from apps.backtests.engine.doubts import Badge, Costs, Doubt, Finding
 from apps.backtests.engine.evaluation.signals import Signals
 from apps.backtests.engine.figures import by_day, closed_of
 from apps.backtests.engine.lookahead import check_lookahead
@@ -73,11 +73,15 @@ def judge(
 
 
 def _judge_variants(variants: Variants) -> Iterator[Finding]:
-    base = _return_of(variants.base)
+    base, settings = _return_of(variants.base), variants.base.settings
     yield doubts.judge_open_questions(base, _return_of(variants.optimistic))
-    yield doubts.judge_fees(_return_of(variants.no_fees), base, _return_of(variants.double_fees))
+    yield doubts.judge_fees(
+        Costs(_return_of(variants.no_fees), base, _return_of(variants.double_fees)),
+        rate=settings.fees.taker,
+    )
     yield doubts.judge_slippage(
-        _return_of(variants.no_slippage), base, _return_of(variants.double_slippage)
+        Costs(_return_of(variants.no_slippage), base, _return_of(variants.double_slippage)),
+        bps=settings.slippage_bps,
     )
 
 

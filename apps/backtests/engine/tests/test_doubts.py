@@ -4,6 +4,7 @@ import pytest
 
 from apps.backtests.engine.doubts import (
     Badge,
+    Costs,
     Finding,
     judge_best_trades,
     judge_fees,
@@ -70,24 +71,33 @@ def test_open_questions_in_words() -> None:
     ("without", "paid", "doubled", "badge", "end"),
     [
         (0.2, 0.1, 0.05, GOOD, "+5.00 % with fees twice as high."),
-        (0.2, 0.1, -0.01, CAUTION, ": a little more, and it loses."),
+        (0.2, 0.1, -0.01, CAUTION, ": then it loses."),
         (0.1, -0.1, -0.3, GOOD, ": it earns less than its fees."),
     ],
 )
 def test_a_profit_may_not_survive_higher_fees(
     without: float, paid: float, doubled: float, badge: Badge, end: str
 ) -> None:
-    finding = judge_fees(without, paid, doubled)
+    finding = judge_fees(Costs(without, paid, doubled), rate=0.001)
 
     assert finding.badge is badge
     assert finding.words.endswith(end)
 
 
 def test_nor_worse_prices() -> None:
-    assert judge_slippage(0.2, 0.1, -0.1).words == (
-        "It returned +10.00 %, +20.00 % without slippage, and -10.00 % with slippage twice as high: a little"
-        " more, and it loses."
+    assert judge_slippage(Costs(0.2, 0.1, -0.1), bps=5).words == (
+        "It returned +10.00 %, +20.00 % without slippage, and -10.00 % with slippage twice as high: then it"
+        " loses."
     )
+
+
+def test_a_run_without_costs_is_like_no_market() -> None:
+    costs = Costs(0.1, 0.1, 0.1)
+
+    found = [judge_fees(costs, rate=0), judge_slippage(costs, bps=0)]
+
+    assert [finding.badge for finding in found] == [CAUTION, CAUTION]
+    assert found[1].words == "It was simulated without slippage, and no market is without."
 
 
 @pytest.mark.parametrize(
