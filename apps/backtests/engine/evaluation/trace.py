@@ -62,7 +62,10 @@ def _ask(
         raise StepsAside("there are no candles to ask about")
     reader = AllCandles(history, warmup)
     surrounded = surround(strategy_class, reader)
-    answer = question(_Questions(surrounded.strategy_class, params, reader))
+    try:
+        answer = question(_Questions(surrounded.strategy_class, params, reader))
+    finally:
+        reader.forget()
     surrounded.check()
     return answer
 

@@ -43,6 +43,10 @@ class AllCandles(Reader):
         found: T = self._kept[key][0]
         return found
 
+    def forget(self) -> None:
+        """Give back the memory of all values at once: they and their reader hold each other."""
+        self._kept.clear()
+
     def refuse(self, what: str) -> NoReturn:
         raise self.forks.step_aside(f"it asks {what}")
 
