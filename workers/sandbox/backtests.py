@@ -167,7 +167,8 @@ def warm_up() -> None:
     """Import and use what strategies and the engine use."""
     warmup.warm_up()
     for module in pkgutil.walk_packages(engine.__path__, f"{engine.__name__}."):
-        importlib.import_module(module.name)
+        if ".tests" not in module.name:  # they need what only developers have installed
+            importlib.import_module(module.name)
     practise()
 
 

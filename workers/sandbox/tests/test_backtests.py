@@ -97,6 +97,12 @@ def test_what_it_prints_is_cut_and_made_storable(backtest_zygote: RunningZygote)
     assert len(output.encode()) <= 4096
 
 
+def test_what_only_developers_have_installed_is_not_loaded(backtest_zygote: RunningZygote) -> None:
+    code = f"import sys\nprint('pytest' in sys.modules)\n{EVERY_TENTH}"
+
+    assert backtest(backtest_zygote, code).output == "False\n"
+
+
 def test_where_a_strategy_fails_everything_until_then_is_kept(
     backtest_zygote: RunningZygote,
 ) -> None:
