@@ -35,7 +35,7 @@ class StrategyAdmin(OwnedAdmin):
     warn_unsaved_form = True
     change_form_after_template = "strategies/findings_panel.html"
     change_form_outer_after_template = "strategies/versions.html"
-    actions_detail = ("extract", "download")
+    actions_detail = ("backtest", "extract", "download")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With the newest version's number."""
@@ -111,6 +111,11 @@ class StrategyAdmin(OwnedAdmin):
         """Stay with it."""
         return redirect("admin:strategies_strategy_change", obj.pk)
 
+    @action(description="Backtest", icon="history", url_path="backtest")
+    def backtest(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The form of a new run, with the newest version."""
+        return _begin_backtest(self._find_newest(request, object_id))
+
     @action(description="Extract parameters", icon="tune", url_path="extract")
     def extract(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Numbers of the newest version's code that may become parameters."""
@@ -158,6 +163,10 @@ class StrategyAdmin(OwnedAdmin):
         return listed, totals, set(), []
 
 
+def _begin_backtest(version: StrategyVersion) -> HttpResponse:
+    return redirect(f"{reverse('admin:backtests_backtestrun_add')}?version={version.pk}")
+
+
 def _find_sample(request: HttpRequest) -> Sample | None:
     chosen = request.GET.get("sample")
     return next((sample for sample in list_samples() if sample.name == chosen), None)
@@ -173,7 +182,7 @@ class StrategyVersionAdmin(FactAdmin):
     fields = (("strategy", "saved", "short_hash"), ("state", "used_by"), "source")
     readonly_fields = ("saved", "short_hash", "state", "used_by", "source")
     change_form_after_template = "strategies/findings_of_version.html"
-    actions_detail = ("restore", "compare", "download")
+    actions_detail = ("backtest", "restore", "compare", "download")
 
     @property
     def media(self) -> Any:
@@ -246,6 +255,14 @@ class StrategyVersionAdmin(FactAdmin):
         check_and_save(request, version.strategy, version.code)
         target = reverse("admin:strategies_strategy_change", args=[version.strategy_id])
         return leave_dialog(request, target)
+
+    @action(description="Backtest", icon="history", url_path="backtest")
+    def backtest(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The form of a new run, with this version."""
+        version = self.get_object(request, object_id)
+        if version is None:
+            raise Http404("You have no such version.")
+        return _begin_backtest(version)
 
     @action(description="Compare with the newest", icon="difference", url_path="compare")
     def compare(self, request: HttpRequest, object_id: str) -> HttpResponse:

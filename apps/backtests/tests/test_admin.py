@@ -73,6 +73,19 @@ def test_the_form_begins_with_the_fees_of_the_exchange(
     assert 'name="parameter_fast" value="10"' in page
 
 
+@pytest.mark.parametrize("model", ["strategy", "strategyversion"])
+def test_a_strategy_s_page_leads_to_the_form(
+    client: Client, version: StrategyVersion, model: str
+) -> None:
+    client.force_login(version.owner)
+    key = version.strategy_id if model == "strategy" else version.pk
+
+    address = reverse(f"admin:strategies_{model}_backtest", args=[key])
+    page = client.get(address, follow=True).content.decode()
+
+    assert f'<option value="{version.pk}" selected>' in page
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [

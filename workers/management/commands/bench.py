@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from workers.bench import (
+    backtest,
     backtest_parity,
     exchanges,
     gate,
@@ -68,6 +69,11 @@ class Command(BaseCommand):
         sandboxes.add_argument(
             "--seconds", type=float, default=20.0, help="how long to take turns (20)"
         )
+        runs = kinds.add_parser("backtest", help="what a backtest costs, beside its peers")
+        runs.add_argument("--rounds", type=int, default=5, help="turns of each side (5)")
+        runs.add_argument(
+            "--recording", type=Path, default=RECORDED, help="1m candles, those of 2025 count"
+        )
         parity = kinds.add_parser(
             "backtest_parity", help="backtests beside backtesting.py: the same trades"
         )
@@ -99,6 +105,7 @@ class Command(BaseCommand):
             "monitor": lambda: self._watch(options["minutes"], options["seed"]),
             "gate": lambda: self._time_gate(options),
             "sandbox": lambda: sandbox.measure(seconds=options["seconds"], say=self.stdout.write),
+            "backtest": lambda: self._time_backtests(options["rounds"], options["recording"]),
             "backtest_parity": lambda: self._compare_backtests(
                 options["recordings"], options["only"]
             ),
@@ -114,6 +121,11 @@ class Command(BaseCommand):
                 f"{error}: what is compared with is in requirements-dev.txt, which is not installed."
             ) from None
         for line in exchanges.describe(comparisons):
+            self.stdout.write(line)
+
+    def _time_backtests(self, rounds: int, recording: Path) -> None:
+        known = recording if recording.is_file() else None
+        for line in backtest.measure(rounds=rounds, recording=known, say=self.stdout.write):
             self.stdout.write(line)
 
     def _compare_backtests(self, recordings: Path, only: str) -> None:
