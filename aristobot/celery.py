@@ -3,11 +3,13 @@
 import gc
 import os
 import sys
+from importlib import import_module
 from typing import Any
 
 from celery import Celery
 from celery.signals import (
     beat_init,
+    celeryd_init,
     setup_logging,
     task_prerun,
     worker_init,
@@ -22,7 +24,6 @@ os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 app = Celery("aristobot")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["workers"])
 # Celery would close the connection after every task; opening one takes longer than most tasks.
 app.conf.CELERY_DB_REUSE_MAX = sys.maxsize
 
@@ -35,6 +36,15 @@ def set_queues(sender: Celery, **_kwargs: Any) -> None:
     sender.conf.task_queues = [Queue(name) for name in QUEUES]  # type: ignore[no-untyped-call]
     sender.conf.task_default_queue = QUEUES[-1]
     sender.conf.task_routes = {name.value: {"queue": name.queue} for name in TASKS}
+
+
+@celeryd_init.connect
+def load_tasks(options: dict[str, Any], **_kwargs: Any) -> None:
+    """A worker loads the tasks of its own queues: what a backtest needs would be a burden to the others."""
+    from apps.core.tasks import QUEUES
+
+    for queue in options["queues"] or QUEUES:
+        import_module(f"workers.tasks.{queue}")
 
 
 @setup_logging.connect

@@ -2,10 +2,15 @@ import inspect
 
 import pytest
 from celery import current_app
+from celery.signals import celeryd_init
 
-import workers.tasks  # noqa: F401  registers them
 from apps.core.schedules import create_missing_schedules
 from apps.core.tasks import QUEUES, TASKS, TaskName
+
+
+@pytest.fixture(autouse=True, scope="module")
+def all_queues_are_served() -> None:
+    celeryd_init.send(sender="test", instance=None, conf=None, options={"queues": QUEUES})
 
 
 def test_every_task_of_the_table_has_its_door() -> None:
