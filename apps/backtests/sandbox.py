@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
+import numpy as np
 
 from apps.backtests import wire
 from apps.backtests.credibility import Incredible, cut, read_honesty, read_result
-from apps.backtests.engine.candles import History
+from apps.backtests.engine.candles import Floats, History
 from apps.backtests.engine.honesty import Honesty
 from apps.backtests.engine.results import BacktestResult
 from apps.backtests.engine.settings import Settings
@@ -16,11 +18,13 @@ from apps.backtests.engine.sharing import share_memory
 from apps.strategies.children import Child, check_layers
 from apps.strategies.contract import wire as live_wire
 from apps.strategies.contract.answers import StrategyFailed
-from apps.strategies.conversations import Conversation, hold
+from apps.strategies.conversations import Conversation, hold, hold_all
 
 #: How long a cancellation may go unnoticed.
 _BEAT_SECONDS = 0.25
 _ENDED = "The strategy's process ended before the backtest did: it crashed, or used too much CPU or memory."
+_UNREADABLE = "The strategy's process sent something that can't be read."
+T = TypeVar("T")
 
 #: Told which share of the candles is done; what it raises ends the run.
 Tell = Callable[[float], None]
@@ -77,22 +81,55 @@ def run_confined(job: Job, *, socket_path: str, tell: Tell, accept_weak: bool = 
     def beat() -> None:
         tell(share)
 
-    def talk() -> Conversation[Outcome]:
+    def follow(child: Child) -> Conversation[Outcome]:
         nonlocal share
-        with ExitStack() as stack:
-            child = stack.enter_context(closing(Child(seconds=job.seconds)))
-            yield from child.connect(socket_path)
-            check_layers(child.layers, trusted=job.trusted, accept_weak=accept_weak)
-            files = [stack.enter_context(share_memory(history)) for history in job.histories]
-            try:
-                yield from child.send(wire.pack_request(job.request), files)
-                while isinstance(reply := (yield from _receive(child)), wire.Progress):
-                    share = reply.share
-                return (yield from _read_outcome(child, reply, job))
-            except OSError as error:
-                raise StrategyFailed(_ENDED) from error
+        while isinstance(reply := (yield from _receive(child)), wire.Progress):
+            share = reply.share
+        return (yield from _read_outcome(child, reply, job))
 
-    return hold(talk(), beat=beat, every=_BEAT_SECONDS)
+    talk = _ask(job, job.request, follow, socket_path=socket_path, accept_weak=accept_weak)
+    return hold(talk, beat=beat, every=_BEAT_SECONDS)
+
+
+def compute_indicators(
+    job: Job, *, socket_path: str, accept_weak: bool = False
+) -> dict[str, Floats]:
+    """What the strategy computes of the job's candles, row for row. Raises as run_confined does."""
+
+    def follow(child: Child) -> Conversation[dict[str, Floats]]:
+        reply = yield from _receive(child)
+        if not isinstance(reply, wire.Indicators):
+            raise _failure_of(reply)
+        values = np.frombuffer((yield from child.receive(wire.MAX_TABLE)))
+        if len(values) != len(reply.names) * len(job.candles):
+            raise StrategyFailed(_UNREADABLE)
+        lines = values.reshape(len(reply.names), -1)
+        return {cut(name, 50): line for name, line in zip(reply.names, lines, strict=True)}
+
+    request = msgspec.structs.replace(job.request, wants_indicators=True)
+    talk = _ask(job, request, follow, socket_path=socket_path, accept_weak=accept_weak)
+    (indicators,) = hold_all([talk], at_once=1, seconds=job.seconds)
+    return indicators
+
+
+def _ask(
+    job: Job,
+    request: wire.Request,
+    follow: Callable[[Child], Conversation[T]],
+    *,
+    socket_path: str,
+    accept_weak: bool,
+) -> Conversation[T]:
+    with ExitStack() as stack:
+        child = stack.enter_context(closing(Child(seconds=job.seconds)))
+        yield from child.connect(socket_path)
+        check_layers(child.layers, trusted=job.trusted, accept_weak=accept_weak)
+        files = [stack.enter_context(share_memory(history)) for history in job.histories]
+        try:
+            yield from child.send(wire.pack_request(request), files)
+            return (yield from follow(child))
+        except OSError as error:
+            raise StrategyFailed(_ENDED) from error
 
 
 def _receive(child: Child) -> Conversation[wire.Reply]:
@@ -100,20 +137,24 @@ def _receive(child: Child) -> Conversation[wire.Reply]:
     try:
         reply: wire.Reply = wire.read_reply(raw)
     except msgspec.DecodeError as error:
-        raise StrategyFailed("The strategy's process sent something that can't be read.") from error
+        raise StrategyFailed(_UNREADABLE) from error
     return reply
 
 
-def _read_outcome(
-    child: Child, reply: wire.Failure | wire.Report, job: Job
-) -> Conversation[Outcome]:
-    if isinstance(reply, wire.Failure):
-        raise StrategyFailed(
-            cut(reply.message),
-            cut(reply.traceback, live_wire.MAX_TRACEBACK),
-            cut(reply.output, live_wire.MAX_OUTPUT),
-            reply.line,
-        )
+def _failure_of(reply: wire.Reply) -> StrategyFailed:
+    if not isinstance(reply, wire.Failure):
+        return StrategyFailed(_UNREADABLE)
+    return StrategyFailed(
+        cut(reply.message),
+        cut(reply.traceback, live_wire.MAX_TRACEBACK),
+        cut(reply.output, live_wire.MAX_OUTPUT),
+        reply.line,
+    )
+
+
+def _read_outcome(child: Child, reply: wire.Reply, job: Job) -> Conversation[Outcome]:
+    if not isinstance(reply, wire.Report):
+        raise _failure_of(reply)
     positions = yield from child.receive(wire.MAX_TABLE)
     refused = yield from child.receive(wire.MAX_TABLE)
     equity = yield from child.receive(wire.MAX_TABLE)

@@ -3,7 +3,8 @@
 The sandbox speaks first, as for live strategies: the names of its layers, or why it is unavailable. The
 client sends a Request, with the files of the candles; then come replies, each with a REPLY header: any
 number of Progress, and at the end one Failure, or one Report that is followed by three more replies, the
-bytes of the result's tables: positions, refused orders, and equity.
+bytes of the result's tables: positions, refused orders, and equity. Asked for indicators instead, there is
+one reply with their names, and one with their values.
 """
 
 import struct
@@ -19,6 +20,8 @@ from apps.backtests.engine.settings import Settings
 REQUEST = struct.Struct("<I")
 REPLY = struct.Struct("<I")
 MAX_MESSAGE = 256 * 1024
+#: More lines than a chart can show.
+MOST_INDICATORS = 6
 MAX_TABLE = 256 * 2**20
 
 
@@ -36,6 +39,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     candles: Shape
     detail: Shape | None = None
+    wants_indicators: bool = False
 
     @property
     def shapes(self) -> list[Shape]:
@@ -65,6 +69,12 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     line: int | None = None
 
 
+class Indicators(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What a strategy computes of its candles, by the names in its code."""
+
+    names: list[str]
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A result but for its tables; the fields are those of BacktestResult. A run that came to its end has
     `honesty`; where the strategy failed, `traceback` shows its own lines. `output` is what it printed."""
@@ -91,6 +101,6 @@ def pack_reply(body: bytes) -> bytes:
     return REPLY.pack(len(body)) + body
 
 
-Reply: TypeAlias = Progress | Failure | Report
+Reply: TypeAlias = Progress | Failure | Indicators | Report
 read_request = msgspec.json.Decoder(Request).decode
 read_reply = msgspec.json.Decoder(Reply).decode

@@ -6,6 +6,8 @@ import pkgutil
 import socket
 import sys
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,6 +15,7 @@ import numpy as np
 from apps.backtests import engine, wire
 from apps.backtests.engine.candles import History
 from apps.backtests.engine.honesty import Honesty, judge
+from apps.backtests.engine.recording import record_columns
 from apps.backtests.engine.results import BacktestResult, State
 from apps.backtests.engine.run import run_backtest
 from apps.backtests.engine.settings import Fees
@@ -67,6 +70,8 @@ def _answer(
 ) -> list[bytes]:
     settings = request.settings
     candles, *detail = histories
+    if request.wants_indicators:
+        return _compute_indicators(load(request.code), candles, settings.params)
     strategy, finer = load(request.code), detail[0] if detail else None
     result = run_backtest(
         strategy,
@@ -96,6 +101,17 @@ def _answer(
     )
     tables = [pack(result.positions), pack(result.refused), result.equity.tobytes()]
     return [msgspec.json.encode(report), *tables]
+
+
+def _compute_indicators(
+    strategy: type[Strategy], candles: History, params: Mapping[str, Any]
+) -> list[bytes]:
+    recorded = list(record_columns(strategy, candles.frame, params).values())[
+        : wire.MOST_INDICATORS
+    ]
+    names = [_sendable(one.name) for one in recorded]
+    values = np.array([one.values for one in recorded])
+    return [msgspec.json.encode(wire.Indicators(names=names)), values.tobytes()]
 
 
 def _judge(

@@ -2,6 +2,7 @@ import json
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from django.conf import LazySettings
 from django.http import HttpResponse
@@ -16,7 +17,7 @@ from apps.backtests.services import claim_run
 from apps.backtests.storage import store
 from apps.backtests.tests.fakes import HISTORY, make_honesty, make_result
 from apps.markets.history.parquet import read_parquet
-from apps.markets.models import Symbol
+from apps.markets.models import Candle, Series, Symbol
 from apps.strategies.models import StrategyVersion
 
 State = BacktestRun.State
@@ -225,7 +226,27 @@ def test_its_candles_are_drawn_with_its_trades(client: Client, done: BacktestRun
     drawn = json.loads(ask(client, done, "candles", at="1767225600").content)
 
     assert [marker["what"] for marker in drawn["markers"]][:2] == ["buy", "sell"]
-    assert (drawn["earlier"], drawn["later"]) == (None, None)
+    assert (drawn["earlier"], drawn["later"], drawn["indicators"]) == (None, None, [])
+
+
+def test_what_the_strategy_computes_is_drawn_on_or_below_the_candles(
+    client: Client,
+    done: BacktestRun,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hours = Series.objects.create(symbol=done.symbol, timeframe="1h")
+    row = {"open": 100, "high": 100, "low": 100, "close": 100, "volume": 1, "received_at": now}
+    Candle.objects.create(series=hours, opened_at=now, **row)
+    lines = {"fast": np.array([101.0]), "rsi": np.array([30.0]), "none": np.array([np.nan])}
+    monkeypatch.setattr("apps.backtests.charts.compute_indicators", lambda *_a, **_k: lines)
+    BacktestRun.objects.update(timeframe="1h")
+
+    drawn = json.loads(ask(client, done, "candles").content)["indicators"]
+
+    assert [(line["name"], line["pane"], len(line["points"])) for line in drawn] == [
+        ("fast", 0, 1), ("rsi", 1, 1), ("none", 1, 0),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

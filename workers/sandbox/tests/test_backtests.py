@@ -10,7 +10,7 @@ from apps.backtests.engine.candles import History
 from apps.backtests.engine.doubts import Badge
 from apps.backtests.engine.results import State
 from apps.backtests.engine.settings import Fees, Settings
-from apps.backtests.sandbox import Job, Outcome, Tell, run_confined
+from apps.backtests.sandbox import Job, Outcome, Tell, compute_indicators, run_confined
 from apps.strategies.contract.answers import StrategyFailed
 from workers.sandbox.tests.running import RunningZygote, wait_until, walk, write_strategy
 from workers.sandbox.tests.test_escapes import PROJECT, REACHING_OUT, fill_in, target
@@ -242,3 +242,25 @@ def test_a_forged_result_is_refused(backtest_zygote: RunningZygote) -> None:
 
     with pytest.raises(StrategyFailed, match="sent something that can't be read"):
         backtest(backtest_zygote, forged + EVERY_TENTH)
+
+
+def test_what_a_strategy_computes_is_told_by_name(backtest_zygote: RunningZygote) -> None:
+    code = write_strategy(
+        "fast = ta.ema(self.candles['close'], length=5)\nreturn fast.iloc[-1] > 0"
+    )
+    job = Job(code=code, settings=SETTINGS, candles=HISTORY)
+
+    indicators = compute_indicators(job, socket_path=backtest_zygote.socket_path)
+
+    assert indicators.keys() == {"fast"}
+    assert len(indicators["fast"]) == 60
+    assert np.isfinite(indicators["fast"]).sum() == 56
+
+
+def test_indicators_that_never_come_are_waited_for_no_longer(
+    backtest_zygote: RunningZygote,
+) -> None:
+    job = Job(code="while True: pass", settings=SETTINGS, candles=HISTORY, seconds=0.3)
+
+    with pytest.raises(StrategyFailed):
+        compute_indicators(job, socket_path=backtest_zygote.socket_path)
