@@ -18,8 +18,10 @@ def run_bench(arguments: Sequence[str]) -> None:
     is_chaos = "chaos" in arguments[2:3]
     with installation_to_break() if is_chaos else throw_away_installation():
         if not is_chaos:
+            paper, webhook = _free_ports(2)
             os.environ |= {
-                "ARISTOBOT_PAPER_BINANCE_URL": LOOPBACK.format(*_free_ports(1)),
+                "ARISTOBOT_PAPER_BINANCE_URL": LOOPBACK.format(paper),
+                "ARISTOBOT_WEBHOOK_PORT": str(webhook),
                 "ARISTOBOT_PAPER_MARKET": "simulated",
             }
         execute_from_command_line(list(arguments))

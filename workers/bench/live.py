@@ -91,7 +91,7 @@ def measure(
     sandbox = wanted.pop("sandbox")
     others = list(wanted.values())
     trace = Path(settings.VAR_DIR) / "trace.json"
-    with _paper_exchange(trace, speed=60 * candles_per_second):
+    with paper_exchange(trace, speed=60 * candles_per_second):
         try:
             supervisor.start([sandbox])
             supervisor.wait_until_ready([sandbox])
@@ -109,7 +109,8 @@ def measure(
 
 
 @contextmanager
-def _paper_exchange(trace: Path, *, speed: float) -> Iterator[None]:
+def paper_exchange(trace: Path, *, speed: float) -> Iterator[None]:
+    """One with simulated prices, which writes down when candles closed and orders came."""
     trace.parent.mkdir(parents=True, exist_ok=True)
     options = Options(
         exchange=Exchange.BINANCE,

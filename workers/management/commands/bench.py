@@ -20,6 +20,7 @@ from workers.bench import (
     pages,
     paper,
     sandbox,
+    webhooks,
 )
 from workers.bench.chaos.plan import make_plan
 from workers.bench.chaos.run import run
@@ -81,6 +82,14 @@ class Command(BaseCommand):
             "--recordings", type=Path, default=RECORDED.parent, help="folder of candles in Parquet"
         )
         parity.add_argument("--only", default="*", help="part of the recordings, such as '*_1d'")
+        alerts = kinds.add_parser(
+            "webhooks", help="answers under load, and the way to the exchange"
+        )
+        alerts.add_argument("--orders", type=int, default=200, help="how many to time (200)")
+        alerts.add_argument(
+            "--rates", type=float, nargs="*", default=[100.0, 500.0], help="a second (100 500)"
+        )
+        alerts.add_argument("--seconds", type=float, default=60.0, help="of each rate (60)")
         chaos = kinds.add_parser(
             "chaos", help="trading while everything breaks: no order lost, none sent twice"
         )
@@ -109,6 +118,7 @@ class Command(BaseCommand):
             "backtest_parity": lambda: self._compare_backtests(
                 options["recordings"], options["only"]
             ),
+            "webhooks": lambda: self._post(options),
             "chaos": lambda: self._break_things(options),
         }
         measures[options["kind"]]()
@@ -170,6 +180,20 @@ class Command(BaseCommand):
         ):
             self.stdout.write(timing.describe())
         self.stdout.write(f"Aim: p50 {gate.AIM_MS:.0f} ms.")
+
+    def _post(self, options: dict[str, Any]) -> None:
+        call_command("migrate", verbosity=0, interactive=False)
+        loads = webhooks.measure(
+            orders=options["orders"],
+            rates=options["rates"],
+            seconds=options["seconds"],
+            say=self.stdout.write,
+        )
+        for load in loads:
+            self.stdout.write(load.describe())
+        self.stdout.write("Aims: p99 15 ms at 100/s, 50 ms at 500/s; an order p50 25 ms.")
+        if not all(load.is_whole for load in loads):
+            raise CommandError("Not every webhook was stored and answered 200.", returncode=1)
 
     def _break_things(self, options: dict[str, Any]) -> None:
         plan = make_plan(seed=options["seed"], seconds=60 * options["minutes"])
