@@ -28,6 +28,15 @@ from workers.bench.chaos.run import run
 RECORDED = settings.BASE_DIR.parent / "shared" / "data" / "BINANCE_BTCUSDT_1m.parquet"
 
 
+def _add_webhooks(kinds: Any) -> None:
+    alerts = kinds.add_parser("webhooks", help="answers under load, and the way to the exchange")
+    alerts.add_argument("--orders", type=int, default=200, help="how many to time (200)")
+    alerts.add_argument(
+        "--rates", type=float, nargs="*", default=[100.0, 500.0], help="a second (100 500)"
+    )
+    alerts.add_argument("--seconds", type=float, default=60.0, help="of each rate (60)")
+
+
 class Command(BaseCommand):
     """Runs on servers and processes of its own; nothing of an installation is touched."""
 
@@ -82,14 +91,7 @@ class Command(BaseCommand):
             "--recordings", type=Path, default=RECORDED.parent, help="folder of candles in Parquet"
         )
         parity.add_argument("--only", default="*", help="part of the recordings, such as '*_1d'")
-        alerts = kinds.add_parser(
-            "webhooks", help="answers under load, and the way to the exchange"
-        )
-        alerts.add_argument("--orders", type=int, default=200, help="how many to time (200)")
-        alerts.add_argument(
-            "--rates", type=float, nargs="*", default=[100.0, 500.0], help="a second (100 500)"
-        )
-        alerts.add_argument("--seconds", type=float, default=60.0, help="of each rate (60)")
+        _add_webhooks(kinds)
         chaos = kinds.add_parser(
             "chaos", help="trading while everything breaks: no order lost, none sent twice"
         )
