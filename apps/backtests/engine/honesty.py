@@ -31,13 +31,6 @@ class Honesty:
         return max((finding.badge for finding in self.findings), key=list(Badge).index)
 
     @property
-    def reasons(self) -> list[Finding]:
-        """What keeps it from the best badge, the worst first."""
-        worst_first = list(reversed(Badge))
-        doubtful = [finding for finding in self.findings if finding.badge is not Badge.GOOD]
-        return sorted(doubtful, key=lambda finding: worst_first.index(finding.badge))
-
-    @property
     def lookahead(self) -> Finding:
         """Whether the strategy knew candles that were still to come."""
         return next(finding for finding in self.findings if finding.doubt is Doubt.LOOKAHEAD)

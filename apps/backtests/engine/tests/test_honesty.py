@@ -45,13 +45,12 @@ def test_the_worst_finding_gives_the_badge() -> None:
     report = Honesty(findings=(find(GOOD), find(CAUTION), find(DISTRUST), find(GOOD)))
 
     assert report.badge is DISTRUST
-    assert [reason.badge for reason in report.reasons] == [DISTRUST, CAUTION]
 
 
 def test_nothing_found_is_good() -> None:
     report = Honesty(findings=(find(GOOD),))
 
-    assert (report.badge, report.reasons) == (GOOD, [])
+    assert report.badge is GOOD
 
 
 def test_every_doubt_is_looked_into() -> None:
@@ -61,11 +60,10 @@ def test_every_doubt_is_looked_into() -> None:
     assert report.lookahead.badge is GOOD
 
 
-def test_a_look_at_the_next_candle_is_the_first_reason() -> None:
+def test_a_look_at_the_next_candle_is_worth_the_worst_badge() -> None:
     report = judge(load(STRATEGY.format(shift=-1)), CANDLES, DECISIONS, settings(**COSTS))
 
     assert report.badge is DISTRUST
-    assert report.reasons[0] == report.lookahead
     assert report.lookahead.words.startswith("x (line 5) knows the candle after it")
 
 
