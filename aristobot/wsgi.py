@@ -20,11 +20,15 @@ settings.CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 0.5,
     "socket_connect_timeout": 0.5,
 }
-application = get_wsgi_application()
+django_application = get_wsgi_application()
+
+from apps.webhooks.deadline import Deadline  # noqa: E402  the settings have to be ready first
+
+application = Deadline(django_application, seconds=0.8)
 # Whoever knocks with wrong tokens must not fill the log.
 logging.getLogger("django.request").setLevel(logging.ERROR)
 
-from apps.core.health import announce  # noqa: E402  the settings have to be ready first
+from apps.core.health import announce  # noqa: E402  as above
 
 announce("webhook")
 # Gunicorn forks after this: what is loaded stays shared.
