@@ -14,7 +14,7 @@ from apps.backtests.engine.figures import by_day, closed_of
 from apps.backtests.engine.lookahead import check_lookahead
 from apps.backtests.engine.results import BacktestResult
 from apps.backtests.engine.settings import Settings
-from apps.backtests.engine.variants import Variants, try_variants
+from apps.backtests.engine.variants import Variants, return_of, try_variants
 from apps.backtests.engine.warmup import check_warmup
 from apps.strategies.contract.strategy import Strategy
 
@@ -66,23 +66,19 @@ def judge(
 
 
 def _judge_variants(variants: Variants) -> Iterator[Finding]:
-    base, settings = _return_of(variants.base), variants.base.settings
-    yield doubts.judge_open_questions(base, _return_of(variants.optimistic))
-    yield doubts.judge_fees(
-        Costs(_return_of(variants.no_fees), base, _return_of(variants.double_fees)),
-        rate=settings.fees.taker,
-    )
-    yield doubts.judge_slippage(
-        Costs(_return_of(variants.no_slippage), base, _return_of(variants.double_slippage)),
-        bps=settings.slippage_bps,
-    )
+    base, settings = return_of(variants.base), variants.base.settings
+    yield doubts.judge_open_questions(base, variants.optimistic)
+    fees = Costs(variants.no_fees, base, variants.double_fees)
+    yield doubts.judge_fees(fees, rate=settings.fees.taker)
+    slippage = Costs(variants.no_slippage, base, variants.double_slippage)
+    yield doubts.judge_slippage(slippage, bps=settings.slippage_bps)
 
 
 def _judge_holding(base: BacktestResult, candles: History) -> Finding:
     first = base.settings.warmup
     _, prices = by_day(candles, candles.close, float(candles.close[first]), first)
     return doubts.judge_holding(
-        _return_of(base),
+        return_of(base),
         base.metrics["buy_and_hold"],
         float(base.metrics["max_drawdown"] or 0),
         float((1 - prices / np.maximum.accumulate(prices)).max()),
@@ -93,7 +89,3 @@ def _judge_trades(base: BacktestResult) -> Iterator[Finding]:
     profits = closed_of(base.positions)["pnl"].tolist()
     yield doubts.judge_sample(len(profits), base.metrics["p_value"])
     yield doubts.judge_best_trades(profits)
-
-
-def _return_of(result: BacktestResult) -> float:
-    return float(result.metrics["net_return"] or 0)

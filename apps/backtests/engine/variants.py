@@ -1,6 +1,5 @@
 """One run's decisions, traded again under other assumptions."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,14 +14,14 @@ _AGAIN = Evaluation(way="again", reason="The decisions of a run, with other sett
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variants:
-    """The pessimistic result, and what becomes of it when one assumption is another."""
+    """The pessimistic result, and the returns when one of its assumptions is another."""
 
     base: BacktestResult
-    optimistic: BacktestResult
-    no_fees: BacktestResult
-    double_fees: BacktestResult
-    no_slippage: BacktestResult
-    double_slippage: BacktestResult
+    optimistic: float
+    no_fees: float
+    double_fees: float
+    no_slippage: float
+    double_slippage: float
 
 
 def try_variants(
@@ -30,23 +29,25 @@ def try_variants(
 ) -> Variants:
     """Trade the decisions in every way. Where a strategy was asked candle by candle, its answers on candles
     that it was not asked about count as no, and an entry spends the amount it spent then."""
-    changes: Mapping[str, Mapping[str, Any]] = {
-        "base": {},
-        "optimistic": {"mode": Mode.OPTIMISTIC},
-        "no_fees": {"fees": _multiply(settings.fees, 0)},
-        "double_fees": {"fees": _multiply(settings.fees, 2)},
-        "no_slippage": {"slippage_bps": 0.0},
-        "double_slippage": {"slippage_bps": 2 * settings.slippage_bps},
-    }
-    base = replace(settings, mode=Mode.PESSIMISTIC)
+
+    def run(**changes: Any) -> BacktestResult:
+        changed = replace(settings, **{"mode": Mode.PESSIMISTIC, **changes})
+        return trade(decisions, candles, changed, evaluation=_AGAIN, detail=detail)
+
+    fees, slippage_bps = settings.fees, settings.slippage_bps
     return Variants(
-        **{
-            name: trade(
-                decisions, candles, replace(base, **change), evaluation=_AGAIN, detail=detail
-            )
-            for name, change in changes.items()
-        }
+        base=run(),
+        optimistic=return_of(run(mode=Mode.OPTIMISTIC)),
+        no_fees=return_of(run(fees=_multiply(fees, 0))),
+        double_fees=return_of(run(fees=_multiply(fees, 2))),
+        no_slippage=return_of(run(slippage_bps=0.0)),
+        double_slippage=return_of(run(slippage_bps=2 * slippage_bps)),
     )
+
+
+def return_of(result: BacktestResult) -> float:
+    """What it has made of its balance, as a share of that."""
+    return float(result.metrics["net_return"] or 0)
 
 
 def _multiply(fees: Fees, times: float) -> Fees:
