@@ -25,6 +25,7 @@ class TaskName(StrEnum):
     CANCEL_ORDER = "orders.cancel_order"
     GUARD_POSITION = "orders.guard_position"
     PROCESS_WEBHOOK = "webhooks.process_webhook"
+    RESUME_WEBHOOK = "webhooks.resume_webhook"
     SWEEP_WEBHOOKS = "webhooks.sweep_webhooks"
     EVALUATE_CANDLE = "strategies.evaluate_candle"
     POLL_BROKERS = "monitor.poll_brokers"
@@ -71,6 +72,10 @@ TASKS: dict[TaskName, TaskRule] = {
     TaskName.CANCEL_ORDER: TaskRule(expires=timedelta(seconds=10)),
     TaskName.FLATTEN: TaskRule(expires=timedelta(seconds=10), every=timedelta(seconds=10)),
     TaskName.PROCESS_WEBHOOK: TaskRule(expires=timedelta(seconds=60)),
+    # However many find that it has to wait, it is looked at again once.
+    TaskName.RESUME_WEBHOOK: TaskRule(
+        expires=timedelta(seconds=60), gathers=timedelta(milliseconds=200)
+    ),
     TaskName.SWEEP_WEBHOOKS: TaskRule(expires=timedelta(seconds=5), every=timedelta(seconds=5)),
     TaskName.EVALUATE_CANDLE: TaskRule(expires=timedelta(seconds=60)),
     TaskName.POLL_BROKERS: TaskRule(expires=timedelta(seconds=1), every=timedelta(seconds=1)),

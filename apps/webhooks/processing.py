@@ -29,13 +29,9 @@ MOST_ATTEMPTS = 3
 SWEEP_AGE = timedelta(seconds=2)
 
 
-class StillInFlight(Exception):
-    """An earlier order is not settled yet, and what comes next depends on what becomes of it."""
-
-
 def process_webhook(*, webhook_id: int, clock: Callable[[], datetime]) -> None:
     """Process what waits of the webhook's source and symbol, up to and beyond this one, unless another
-    worker is at that. Raises StillInFlight where this one is next and has to wait for an order."""
+    worker is at that; where the next one has to wait for an order it comes again."""
     queue = Webhook.objects.filter(pk=webhook_id).values_list("source_id", "symbol_name").first()
     if queue is None:
         return
@@ -51,9 +47,8 @@ def process_webhook(*, webhook_id: int, clock: Callable[[], datetime]) -> None:
                 return
             while webhook := _find_oldest(waiting):
                 if is_in_flight(webhook, clock()):
-                    if webhook.pk == webhook_id:
-                        raise StillInFlight(f"{webhook} waits for an order that is not settled.")
-                    return  # its own task comes again
+                    send(TaskName.RESUME_WEBHOOK, webhook_id=webhook.pk)
+                    return
                 _take(webhook, clock())
                 _process(webhook, clock())
                 if time.monotonic() > until:

@@ -6,18 +6,17 @@ import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
-from apps.core.enqueue import enqueue_on_commit
 from apps.core.rows import Rows
-from apps.core.tasks import TaskName
-from apps.core.traces import traced_as
 from apps.trading.models import new_client_order_id
 from apps.webhooks.addresses import is_within
 from apps.webhooks.floods import Floods
+from apps.webhooks.messenger import Wish, messenger
 from apps.webhooks.models import Webhook, WebhookSource
 from apps.webhooks.reading import (
     BadBody,
@@ -108,8 +107,9 @@ def receive(delivery: Delivery, *, now: datetime) -> Webhook:
     _fill(webhook, message, destination_id)
     _store(webhook, window=None if message.bar_at else _window(message, sender.source))
     if webhook.state == Webhook.State.RECEIVED:
-        with traced_as(webhook.trace_id):
-            enqueue_on_commit(TaskName.PROCESS_WEBHOOK, webhook_id=webhook.pk)
+        line = (webhook.source_id, webhook.symbol_name)
+        wish = Wish(webhook_id=webhook.pk, trace_id=webhook.trace_id, line=line)
+        transaction.on_commit(partial(messenger.hand_over, wish))
     return webhook
 
 

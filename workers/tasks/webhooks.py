@@ -3,18 +3,19 @@
 from celery import shared_task
 from django.utils import timezone
 
-from apps.core.tasks import TASKS, TaskName
+from apps.core.tasks import TaskName
 from apps.webhooks import processing
 
 
-@shared_task(
-    name=TaskName.PROCESS_WEBHOOK.value,
-    autoretry_for=(processing.StillInFlight,),
-    max_retries=None,  # an order is settled within seconds, and no webhook waits longer than it may be old
-    retry_kwargs={"countdown": 0.2, "expires": TASKS[TaskName.PROCESS_WEBHOOK].expires.seconds},
-)
+@shared_task(name=TaskName.PROCESS_WEBHOOK.value)
 def process_webhook(*, webhook_id: int, **_kwargs: object) -> None:
-    """Process what waits of the same source and symbol; tried again while an order is on its way."""
+    """Process what waits of the same source and symbol."""
+    processing.process_webhook(webhook_id=webhook_id, clock=timezone.now)
+
+
+@shared_task(name=TaskName.RESUME_WEBHOOK.value)
+def resume_webhook(*, webhook_id: int, **_kwargs: object) -> None:
+    """The same again for one that had to wait for an order."""
     processing.process_webhook(webhook_id=webhook_id, clock=timezone.now)
 
 

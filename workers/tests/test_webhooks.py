@@ -10,9 +10,11 @@ import pytest
 from django.test import Client
 
 from apps.brokers.models import Broker
+from apps.core.tasks import TaskName
 from apps.domain.orders import OrderPurpose
 from apps.exchanges.ports import OrderReport
 from apps.trading.models import Book, Order, Position
+from apps.webhooks.messenger import messenger
 from apps.webhooks.models import Destination, Webhook, WebhookSource
 from apps.webhooks.tokens import hash_token, make_token
 from workers.tests.test_protection import Desk, desk
@@ -23,8 +25,9 @@ Alert = Callable[..., Webhook]
 
 
 @pytest.fixture
-def alert(desk: Desk, client: Client, settings: Any) -> Alert:
+def alert(desk: Desk, client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Alert:
     """Posts as TradingView does, and all that follows from it: `alert("BuyMarket", PourCent=10)`."""
+    monkeypatch.setattr(messenger, "hand_over", lambda _wish: None)
     settings.ROOT_URLCONF = "aristobot.webhook_urls"
     settings.MIDDLEWARE = []
     Broker.objects.update(automation="webhooks")
@@ -40,6 +43,7 @@ def alert(desk: Desk, client: Client, settings: Any) -> Alert:
         body = {"Token": token, "Symbol": "BTCUSDT", "Close": 64_000, "Action": verb, **fields}
         answer = client.post("/webhook/", json.dumps(body), content_type="application/json")
         assert answer.status_code == 200, answer.content
+        desk.messages.append((TaskName.PROCESS_WEBHOOK, {"webhook_id": answer.json()["id"]}))
         desk.deliver()
         return Webhook.objects.select_related("order").get(pk=answer.json()["id"])
 

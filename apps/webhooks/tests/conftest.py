@@ -7,7 +7,7 @@ from django.test import Client
 
 from apps.brokers.models import Broker
 from apps.trading.models import Book
-from apps.webhooks import receiving
+from apps.webhooks import processing, receiving
 from apps.webhooks.floods import Floods
 from apps.webhooks.models import Destination, Webhook, WebhookSource
 from apps.webhooks.tokens import hash_token, make_token
@@ -19,7 +19,9 @@ TOKEN = make_token()
 def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test has its own memory of wrong tokens, and what is enqueued is not sent."""
     monkeypatch.setattr(receiving, "floods", Floods(receiving._list_tokens))
-    for module in ("apps.trading.gate", "apps.trading.path", "apps.webhooks.receiving"):
+    monkeypatch.setattr(receiving.messenger, "hand_over", lambda _wish: None)
+    monkeypatch.setattr(processing, "send", lambda *_a, **_k: None)
+    for module in ("apps.trading.gate", "apps.trading.path"):
         monkeypatch.setattr(f"{module}.enqueue_on_commit", lambda *_a, **_k: None)
 
 

@@ -28,9 +28,8 @@ Post = Callable[..., Any]
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The webhooks that a task was asked for."""
     ids: list[int] = []
-    monkeypatch.setattr(
-        receiving, "enqueue_on_commit", lambda _task, *, webhook_id: ids.append(webhook_id)
-    )
+    monkeypatch.setattr(receiving.messenger, "hand_over", lambda wish: ids.append(wish.webhook_id))
+    monkeypatch.setattr(receiving.transaction, "on_commit", lambda act: act())
     return ids
 
 
