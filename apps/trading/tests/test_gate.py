@@ -54,6 +54,23 @@ def test_the_amount_of_a_limit_order_becomes_a_quantity_at_its_price(
     assert (order.status, order.quantity, order.quote_amount) == ("created", 1, None)
 
 
+def test_a_share_is_of_what_can_be_spent(
+    book: Book, symbol: Symbol, make_signal: MakeSignal, now: datetime
+) -> None:
+    signal = make_signal(quote_amount=None, share=Decimal("0.25"))
+
+    assert place(book=book, symbol=symbol, signal=signal, now=now).quote_amount == 250
+
+
+def test_a_webhook_may_add_to_a_position(
+    book: Book, symbol: Symbol, position: Position, make_signal: MakeSignal, now: datetime
+) -> None:
+    Broker.objects.update(automation="webhooks")
+    signal = make_signal(source=OrderSource.WEBHOOK)
+
+    assert place(book=book, symbol=symbol, signal=signal, now=now).status == "created"
+
+
 def test_the_same_intent_is_one_order(
     book: Book,
     symbol: Symbol,

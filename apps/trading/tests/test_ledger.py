@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -33,7 +34,7 @@ def trade(make_order: MakeOrder) -> Trade:
         count += 1
         amount = Decimal(quantity)
         side = OrderSide.BUY if amount > 0 else OrderSide.SELL
-        names = {"book", "stop_loss", "take_profit"}
+        names = {"book", "stop_loss", "take_profit", "stop_loss_price", "take_profit_price"}
         order = order or make_order(
             side=side.value,
             purpose="entry" if amount > 0 else "exit",
@@ -72,6 +73,23 @@ def facts() -> dict[str, list[str]]:
         "book", "quantity", "cost", "realized_pnl", "opened_at", "closed_at"
     )
     return {"lots": sorted(map(repr, lots)), "positions": sorted(map(repr, positions))}
+
+
+def test_exit_prices_that_were_named_do_not_follow_the_fills(trade: Trade) -> None:
+    trade("1", "110", minute=0, stop_loss_price=Decimal("95.557"), take_profit_price=Decimal(120))
+
+    position = Position.objects.get()
+    assert position.stop_loss_price == Decimal("95.55")
+    assert position.take_profit_price == Decimal(120)
+
+
+def test_a_late_fill_leaves_exit_prices_that_were_moved_meanwhile(trade: Trade) -> None:
+    order = trade("1", "110", minute=0, stop_loss_price=Decimal(95))
+    Position.objects.update(stop_loss_price=99, exit_prices_changed_at=timezone.now())
+
+    trade("1", "110", minute=1, order=order)
+
+    assert Position.objects.get().stop_loss_price == 99
 
 
 @pytest.mark.parametrize(
