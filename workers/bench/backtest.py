@@ -188,7 +188,7 @@ def _compare(what: str, candles: History, rounds: int, say: Callable[[str], None
         least, aim, least_views = aims[peer.name]
         factor = peer.typical / ours.typical
         met = "met" if factor >= aim else "the least" if factor >= least else "MISSED"
-        line = f"{factor:,.0f} times as fast as {peer.name} (at least {least}, aim {aim}): {met}"
+        line = f"{factor:,.1f} times as fast as {peer.name} (at least {least}, aim {aim}): {met}"
         if least_views:
             slower = peer.typical / views.typical
             line += f"; light views {slower:.1f} times (at least 7, aim 10)"
