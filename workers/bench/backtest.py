@@ -92,8 +92,9 @@ names = ("open", "high", "low", "close", "volume")
 candles = History(duration_ms=60_000, opened_at_ms=columns["times"], **{n: columns[n] for n in names})
 strategy = runner.load(open(sys.argv[2]).read())
 result = run_backtest(strategy, candles, balance=10_000.0, fees=Fees(maker=0.001, taker=0.001))
-import resource
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+# Not ru_maxrss, which a new process inherits from the one that started it.
+status = open("/proc/self/status").read()
+print(status.split("VmHWM:")[1].split()[0])
 """
 
 
