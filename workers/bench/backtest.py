@@ -32,6 +32,7 @@ from apps.markets.history.parquet import read_parquet
 from apps.strategies.catalogue import get_sample
 from apps.strategies.contract import Strategy
 from workers.sandbox import runner
+from workers.sandbox.warmup import warm_up
 
 YEAR = 525_600
 PARAMS = {"fast": 10, "slow": 50}
@@ -129,6 +130,7 @@ def measure(*, rounds: int, recording: Path | None, say: Callable[[str], None]) 
     what else a run is made of."""
     sys.modules["pandas_ta"] = ta
     warnings.simplefilter("ignore")
+    warm_up()
     # Loaded before anything is timed, as in the sandbox.
     import_module("apps.backtests.engine.compiled")
     year = simulate(YEAR)
