@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from apps.markets.history.deltas import mend_fastparquet
+
 MAX_ROWS = 6_000_000
 _MAX_MEMORY = 4 * 2**30
 _SECONDS = 120
@@ -49,6 +51,7 @@ def read_parquet(path: Path) -> pd.DataFrame:
 
 def _convert(source: str, target: str) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY, _MAX_MEMORY))
+    mend_fastparquet()
     file = fastparquet.ParquetFile(source)
     if file.count() > MAX_ROWS:
         sys.exit(f"more than {MAX_ROWS} rows")

@@ -128,15 +128,12 @@ def _parse_name(path: Path) -> tuple[str, str, int]:
 
 def _read_parquet(path: Path) -> tuple[Times, Columns]:
     # Imported here: pandas comes with it, and no other market needs either.
-    import fastparquet  # noqa: PLC0415
+    from apps.markets.history.parquet import Unreadable, read_parquet  # noqa: PLC0415
 
     try:
-        with path.open("rb") as file:
-            frame = fastparquet.ParquetFile(file).to_pandas(columns=list(COLUMNS))
-    except (OSError, ValueError, KeyError, fastparquet.util.ParquetException) as error:
-        raise StartError(
-            f"{path}: not a readable candle file ({error}). Download it again."
-        ) from error
+        frame = read_parquet(path)[list(COLUMNS)]
+    except (Unreadable, KeyError) as error:
+        raise StartError(f"{path}: not a readable candle file. Download it again.") from error
     opened = array("q", frame["open_time"].to_numpy("int64").tobytes())
     return opened, tuple(array("d", frame[c].to_numpy("float64").tobytes()) for c in COLUMNS[1:])
 
