@@ -33,7 +33,7 @@ def main() -> None:
         from workers.supervisor.environment import prepare_environment
 
         prepare_environment(ROOT, sys.argv[2:])
-    if command in ("exchange", "validate_strategy"):
+    if command in ("backtest", "exchange", "validate_strategy"):
         from workers.supervisor.environment import make_secrets
 
         # It keeps nothing: before the first `up` has made the secrets, passing ones do as well.
