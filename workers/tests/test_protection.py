@@ -164,7 +164,9 @@ def desk(
     # No test waits for a budget, on either side.
     limits = MemoryLimitStore(now=lambda: time.time() * 10_000)
     monkeypatch.setattr("apps.core.venues.limit_store", lambda *_pace: limits)
-    monkeypatch.setattr("workers.paper_exchange.dialects.kraken.limits.COUNTER_CAPACITY", 1000)
+    dialects = "workers.paper_exchange.dialects"
+    monkeypatch.setattr(f"{dialects}.kraken.limits.COUNTER_CAPACITY", 1000)
+    monkeypatch.setattr(f"{dialects}.bitget.limits.RateLimits.admit", lambda *_, **_asked: True)
     with serve(exchange) as url:
         settings.PAPER_EXCHANGE_URLS = {spoken: url}
         owner = User.objects.create_user("alice", is_staff=True)
