@@ -25,7 +25,7 @@ from apps.trading.models import Order
 print(json.dumps({
     "key": Broker.objects.get(name__startswith="Demo Binance").api_key,
     "orders": {o.client_order_id: [o.status, str(o.filled_quantity), o.fills.count(), o.is_settled
-                                   or o.status == "open" and o.position.is_open]
+                                   or o.status == "open" and bool(o.position and o.position.is_open)]
                for o in Order.objects.filter(broker__exchange="binance")
                .exclude(status__in=["denied", "expired"])
                .exclude(status="cancelled", exchange_order_id="")},
